@@ -1,0 +1,1 @@
+"""cn-ipam: network addresses for AWS organisations, each with exactly one holder."""

@@ -1,0 +1,1 @@
+"""The table: its keys, its items, and the store on top of them."""

@@ -1,0 +1,318 @@
+"""Records as items of the table and back, in DynamoDB's own attribute values.
+
+Addresses and blocks are strings: DynamoDB's numbers have 38 digits and an IPv6 address may need 39. Optional attributes
+that are not set are left out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from ipam.adapters.dynamodb import keys
+from ipam.domain.allocation import Allocation, AuditEvent, AuditRecord, CoolingBlock
+from ipam.domain.owner import Grant, OwnerKey, OwnerRecord
+from ipam.domain.pool import AllocationRules, AllocationType, Pool, ProvisionedCidr, Quota, Scope, ScopeType
+
+if TYPE_CHECKING:
+    from ipam.domain.cidr import Cidr, Family
+
+Item = dict[str, Any]
+"""Attribute names to DynamoDB attribute values, such as {"S": "text"}."""
+
+
+Attribute = str | int | bool | list[Any] | dict[str, Any]
+
+
+def key_of(key: keys.Key) -> Item:
+    """A primary key as DynamoDB wants it."""
+    return {keys.PARTITION_KEY: {"S": key.partition}, keys.SORT_KEY: {"S": key.sort}}
+
+
+def _pack(key: keys.Key, **attributes: Attribute | None) -> Item:
+    """Make an item; None and empty values are left out."""
+    item = key_of(key)
+    for name, value in attributes.items():
+        if value is not None and value not in ("", []):
+            item[name] = _value(value)
+    return item
+
+
+def _value(value: Attribute) -> dict[str, Any]:
+    """Make an attribute value."""
+    match value:
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case str():
+            return {"S": value}
+        case list():
+            return {"L": [_value(entry) for entry in value]}
+        case dict():
+            return {"M": {name: _value(entry) for name, entry in value.items()}}
+
+
+def _text(item: Item, name: str) -> str:
+    return cast("str", item[name]["S"]) if name in item else ""
+
+
+def _number(item: Item, name: str) -> int:
+    return int(item[name]["N"])
+
+
+def _optional(item: Item, name: str) -> int | None:
+    return int(item[name]["N"]) if name in item else None
+
+
+def _list(item: Item, name: str) -> list[Any]:
+    return cast("list[Any]", item[name]["L"]) if name in item else []
+
+
+def _texts(item: Item, name: str) -> tuple[str, ...]:
+    return tuple(entry["S"] for entry in _list(item, name))
+
+
+def from_scope(scope: Scope) -> Item:
+    """Write a scope."""
+    return _pack(
+        keys.scope(scope.scope_id),
+        scope_id=scope.scope_id,
+        name=scope.name,
+        scope_type=scope.scope_type,
+        description=scope.description,
+        created=scope.created,
+    )
+
+
+def to_scope(item: Item) -> Scope:
+    """Read a scope."""
+    return Scope(
+        scope_id=_text(item, "scope_id"),
+        name=_text(item, "name"),
+        scope_type=cast("ScopeType", _text(item, "scope_type")),
+        description=_text(item, "description"),
+        created=_number(item, "created"),
+    )
+
+
+def from_pool(pool: Pool) -> Item:
+    """Write a pool."""
+    return _pack(
+        keys.pool(pool.pool_id),
+        pool_id=pool.pool_id,
+        scope_id=pool.scope_id,
+        source_pool_id=pool.source_pool_id,
+        name=pool.name,
+        family=pool.family,
+        locale=pool.locale,
+        description=pool.description,
+        allocation_types=sorted(pool.allocation_types),
+        min_netmask_length=pool.rules.min_netmask_length,
+        max_netmask_length=pool.rules.max_netmask_length,
+        default_netmask_length=pool.rules.default_netmask_length,
+        quota_allocations=pool.quota.allocations,
+        quota_units=pool.quota.units,
+        cooling_seconds=pool.cooling_seconds,
+        created=pool.created,
+    )
+
+
+def to_pool(item: Item) -> Pool:
+    """Read a pool."""
+    return Pool(
+        pool_id=_text(item, "pool_id"),
+        scope_id=_text(item, "scope_id"),
+        source_pool_id=_text(item, "source_pool_id") or None,
+        name=_text(item, "name"),
+        family=cast("Family", _number(item, "family")),
+        locale=_text(item, "locale"),
+        description=_text(item, "description"),
+        allocation_types=frozenset(cast("tuple[AllocationType, ...]", _texts(item, "allocation_types"))),
+        rules=AllocationRules(
+            _optional(item, "min_netmask_length"),
+            _optional(item, "max_netmask_length"),
+            _optional(item, "default_netmask_length"),
+        ),
+        quota=Quota(_optional(item, "quota_allocations"), _optional(item, "quota_units")),
+        cooling_seconds=_number(item, "cooling_seconds"),
+        created=_number(item, "created"),
+    )
+
+
+def from_provisioned(block: ProvisionedCidr) -> Item:
+    """Write a provisioned CIDR."""
+    return _pack(
+        keys.provisioned(block.pool_id, block.cidr),
+        pool_id=block.pool_id,
+        cidr=str(block.cidr),
+        allocation_id=block.allocation_id,
+        created=block.created,
+    )
+
+
+def to_provisioned(item: Item) -> ProvisionedCidr:
+    """Read a provisioned CIDR."""
+    return ProvisionedCidr(
+        pool_id=_text(item, "pool_id"),
+        cidr=keys.parse_block(_text(item, keys.SORT_KEY).split("#", 2)[2]),
+        allocation_id=_text(item, "allocation_id"),
+        created=_number(item, "created"),
+    )
+
+
+def from_name(name: str, holder_id: str) -> Item:
+    """Write a reserved name."""
+    return _pack(keys.name(name), holder_id=holder_id)
+
+
+def from_free(pool_id: str, cidr: Cidr) -> Item:
+    """Write a free block: its key says all."""
+    return key_of(keys.free(pool_id, cidr))
+
+
+def to_free(item: Item) -> Cidr:
+    """Read a free block."""
+    return keys.parse_free(_text(item, keys.SORT_KEY))
+
+
+def from_allocation(allocation: Allocation) -> Item:
+    """Write an allocation."""
+    return _pack(
+        keys.allocation(allocation.pool_id, allocation.cidr),
+        allocation_id=allocation.allocation_id,
+        cidr=str(allocation.cidr),
+        party=allocation.owner.party,
+        owner=allocation.owner.name,
+        account=allocation.account,
+        allocation_type=allocation.allocation_type,
+        description=allocation.description,
+        created=allocation.created,
+    )
+
+
+def to_allocation(item: Item) -> Allocation:
+    """Read an allocation."""
+    return Allocation(
+        allocation_id=_text(item, "allocation_id"),
+        pool_id=_text(item, keys.PARTITION_KEY).split("#", 1)[1],
+        cidr=keys.parse_block(_text(item, keys.SORT_KEY)),
+        owner=OwnerKey(_text(item, "party"), _text(item, "owner")),
+        account=_text(item, "account"),
+        allocation_type=cast("AllocationType", _text(item, "allocation_type")),
+        description=_text(item, "description"),
+        created=_number(item, "created"),
+    )
+
+
+def from_cooling(block: CoolingBlock) -> Item:
+    """Write a cooling block."""
+    return _pack(
+        keys.cooling(block.pool_id, block.cidr, block.until), cidr=str(block.cidr), allocation_id=block.allocation_id
+    )
+
+
+def to_cooling(item: Item) -> CoolingBlock:
+    """Read a cooling block."""
+    until, block = _text(item, keys.SORT_KEY).split("#", 1)
+    pool_id = _text(item, keys.PARTITION_KEY).split("#", 1)[1]
+    return CoolingBlock(pool_id, keys.parse_block(block), int(until), _text(item, "allocation_id"))
+
+
+def from_owner(record: OwnerRecord, expires: int | None) -> Item:
+    """Write an owner's record as the store has it after this change."""
+    return _pack(
+        keys.owner(record.owner),
+        version=record.version + 1,
+        fence=record.fence,
+        grants=[_from_grant(grant) for grant in record.grants],
+        returned=list(record.returned),
+        expires=expires,
+    )
+
+
+def _from_grant(grant: Grant) -> dict[str, str | int | bool | list[str]]:
+    return {
+        "allocation_id": grant.allocation_id,
+        "asks": list(grant.asks),
+        "pool_id": grant.pool_id,
+        "block": keys.block(grant.cidr),
+        "created": grant.created,
+        "requested": grant.requested,
+        "by_create": grant.by_create,
+        "acknowledged": grant.acknowledged,
+    }
+
+
+def to_owner(item: Item) -> OwnerRecord:
+    """Read an owner's record."""
+    return OwnerRecord(
+        owner=OwnerKey(_text(item, keys.PARTITION_KEY).split("#", 1)[1], _text(item, keys.SORT_KEY)),
+        version=_number(item, "version"),
+        fence=_optional(item, "fence"),
+        grants=tuple(_to_grant(entry["M"]) for entry in _list(item, "grants")),
+        returned=_texts(item, "returned"),
+    )
+
+
+def _to_grant(item: Item) -> Grant:
+    return Grant(
+        allocation_id=_text(item, "allocation_id"),
+        asks=_texts(item, "asks"),
+        pool_id=_text(item, "pool_id"),
+        cidr=keys.parse_block(_text(item, "block")),
+        created=_number(item, "created"),
+        requested=_number(item, "requested"),
+        by_create=item["by_create"]["BOOL"],
+        acknowledged=item["acknowledged"]["BOOL"],
+    )
+
+
+def from_audit(record: AuditRecord) -> Item:
+    """Write an audit record."""
+    return _pack(
+        keys.audit(record.subject, record.cidr, record.at, record.serial),
+        event=record.event,
+        cidr=None if record.cidr is None else str(record.cidr),
+        allocation_id=record.allocation_id,
+        party=None if record.owner is None else record.owner.party,
+        owner=None if record.owner is None else record.owner.name,
+        account=record.account,
+        cause=record.cause,
+    )
+
+
+def to_audit(item: Item) -> AuditRecord:
+    """Read an audit record."""
+    block, at, serial = _text(item, keys.SORT_KEY).rsplit("#", 2)
+    return AuditRecord(
+        subject=_text(item, keys.PARTITION_KEY).split("#", 1)[1],
+        cidr=None if block == "-" else keys.parse_block(block),
+        at=int(at),
+        event=cast("AuditEvent", _text(item, "event")),
+        allocation_id=_text(item, "allocation_id"),
+        owner=OwnerKey(_text(item, "party"), _text(item, "owner")) if "owner" in item else None,
+        account=_text(item, "account"),
+        cause=_text(item, "cause"),
+        serial=serial,
+    )
+
+
+def size(item: Item) -> int:
+    """Bytes that DynamoDB counts for an item (developer guide, "DynamoDB item sizes and formats")."""
+    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
+
+
+def _value_size(value: dict[str, Any]) -> int:
+    """Bytes of one attribute value."""
+    ((kind, content),) = value.items()
+    match kind:
+        case "S":
+            return len(content.encode())
+        case "N":
+            return len(content.lstrip("-")) // 2 + 2
+        case "BOOL":
+            return 1
+        case "L":
+            return 3 + sum(1 + _value_size(entry) for entry in content)
+        case _:
+            return 3 + sum(len(name.encode()) + 1 + _value_size(entry) for name, entry in content.items())

@@ -1,0 +1,200 @@
+"""The keys of the table; no other file spells them.
+
+Items and their keys (`PK` and `SK`, both strings):
+
+| item        | PK               | SK                                      |
+|-------------|------------------|-----------------------------------------|
+| Scope       | PLAN             | SCOPE#<scope id>                        |
+| Pool        | PLAN             | POOL#<pool id>                          |
+| Provisioned | PLAN             | CIDR#<pool id>#<block>                  |
+| Name        | PLAN             | NAME#<name>                             |
+| Free        | FREE#<pool id>   | <family>#<host bits>#<first>            |
+| Allocation  | USED#<pool id>   | <block>                                 |
+| Cooling     | COOL#<pool id>   | <until>#<block>                         |
+| Owner       | OWNER#<party>    | <name>                                  |
+| Quota       | QUOTA#<account>  | <pool id>                               |
+| Audit       | AUDIT#<subject>  | <block>#<at>#<serial>                   |
+
+<block> is <family>#<first>#<length>; <first> is the lowest address in hexadecimal, padded to the width of its family, so
+that keys sort as addresses; <host bits> and <length> have three digits; <until> and <at> are milliseconds of the epoch
+with fourteen digits. A scope's id stands where a pool's does. <block> is `-` in audit records that concern none.
+
+Access patterns and what serves each (all by the table's own key; there is no index):
+
+| pattern                                         | served by                                              |
+|-------------------------------------------------|--------------------------------------------------------|
+| best fit for a netmask length                   | Query FREE, SK from <family>#<host bits asked>, Limit  |
+| largest free block                              | Query FREE, SK begins with <family>#, backwards        |
+| is one of these exact blocks free               | BatchGetItem FREE                                      |
+| all free blocks of a pool                       | Query FREE                                             |
+| what is cooling, next to be free first          | Query COOL, SK up to <now>                             |
+| all allocations of a pool by address            | Query USED                                             |
+| what a resource holds                           | GetItem OWNER                                          |
+| what a stack holds                              | Query OWNER                                            |
+| what an account holds of a pool                 | GetItem QUOTA                                          |
+| history of a pool, of a block, of a stack       | Query AUDIT, SK begins with <block>                    |
+| the whole plan                                  | Query PLAN                                             |
+
+Conditions and the invariant that each guards:
+
+| condition                                            | on         | guards                                |
+|------------------------------------------------------|------------|---------------------------------------|
+| attribute_exists(PK)                                 | Free       | I1 a block is taken once              |
+| attribute_not_exists(PK)                             | Free       | I1 no address is free twice           |
+| attribute_not_exists(PK), nothing is written         | Free       | I2 the buddy of a freed block         |
+| attribute_not_exists(PK)                             | Allocation | I1 one holder                         |
+| allocation_id = :id                                  | Allocation | I5 exactly this allocation            |
+| attribute_not_exists(PK)                             | Cooling    | I1                                    |
+| attribute_exists(PK)                                 | Cooling    | I1, I7 cooling ends once              |
+| attribute_not_exists(PK), or version = :version      | Owner      | I4 no decision on an old record       |
+| held plus asked within the limit, or no item yet     | Quota      | an account's quota                    |
+| attribute_not_exists(PK)                             | the others | ids and names are unique              |
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ipam.domain.cidr import WIDTHS, Cidr
+
+if TYPE_CHECKING:
+    from ipam.domain.cidr import Family
+    from ipam.domain.owner import OwnerKey
+
+PARTITION_KEY: Final = "PK"
+SORT_KEY: Final = "SK"
+TIME_TO_LIVE: Final = "expires"
+"""Attribute after which the table forgets an item, in seconds of the epoch; only owners that hold nothing have it."""
+
+PLAN: Final = "PLAN"
+_TIME_DIGITS: Final = 14
+
+
+class Key(NamedTuple):
+    """A primary key."""
+
+    partition: str
+    sort: str
+
+
+def scope(scope_id: str) -> Key:
+    """Key of a scope."""
+    return Key(PLAN, f"SCOPE#{scope_id}")
+
+
+def pool(pool_id: str) -> Key:
+    """Key of a pool."""
+    return Key(PLAN, f"POOL#{pool_id}")
+
+
+def provisioned(pool_id: str, cidr: Cidr) -> Key:
+    """Key of a provisioned CIDR."""
+    return Key(PLAN, f"CIDR#{pool_id}#{block(cidr)}")
+
+
+def name(text: str) -> Key:
+    """Key of a reserved name."""
+    return Key(PLAN, f"NAME#{text}")
+
+
+def free(pool_id: str, cidr: Cidr) -> Key:
+    """Key of a free block."""
+    return Key(free_partition(pool_id), f"{free_from(cidr.family, cidr.host_bits)}#{_first(cidr)}")
+
+
+def free_partition(pool_id: str) -> str:
+    """Partition of a pool's free blocks."""
+    return f"FREE#{pool_id}"
+
+
+def free_from(family: Family, host_bits: int) -> str:
+    """Where the free blocks of that size begin; what sorts after it in the family is as large or larger."""
+    return f"{family}#{host_bits:03d}"
+
+
+def free_until(family: Family) -> str:
+    """Sorts after every free block of the family."""
+    return f"{family}#~"
+
+
+def parse_free(sort: str) -> Cidr:
+    """Read a free block from its key."""
+    family, host_bits, first = sort.split("#")
+    return _cidr(family, first, WIDTHS[_family(family)] - int(host_bits))
+
+
+def allocation(pool_id: str, cidr: Cidr) -> Key:
+    """Key of an allocation."""
+    return Key(used_partition(pool_id), block(cidr))
+
+
+def used_partition(pool_id: str) -> str:
+    """Partition of a pool's allocations."""
+    return f"USED#{pool_id}"
+
+
+def cooling(pool_id: str, cidr: Cidr, until: int) -> Key:
+    """Key of a cooling block."""
+    return Key(cooling_partition(pool_id), f"{_time(until)}#{block(cidr)}")
+
+
+def cooling_partition(pool_id: str) -> str:
+    """Partition of a pool's cooling blocks."""
+    return f"COOL#{pool_id}"
+
+
+def cooling_until(until: int) -> str:
+    """Sorts after every cooling block that is due by then, and before the others."""
+    return f"{_time(until)}#~"
+
+
+def owner(key: OwnerKey) -> Key:
+    """Key of an owner's record."""
+    return Key(owner_partition(key.party), key.name)
+
+
+def owner_partition(party: str) -> str:
+    """Partition of the owners of a stack or a pool."""
+    return f"OWNER#{party}"
+
+
+def quota(account: str, pool_id: str) -> Key:
+    """Key of what an account holds of a pool."""
+    return Key(f"QUOTA#{account}", pool_id)
+
+
+def audit(subject: str, cidr: Cidr | None, at: int, serial: str) -> Key:
+    """Key of an audit record."""
+    return Key(audit_partition(subject), f"{'-' if cidr is None else block(cidr)}#{_time(at)}#{serial}")
+
+
+def audit_partition(subject: str) -> str:
+    """Partition of the audit records of a pool, scope or stack."""
+    return f"AUDIT#{subject}"
+
+
+def block(cidr: Cidr) -> str:
+    """Write a block so that it sorts by address, larger blocks before the smaller ones that start with them."""
+    return f"{cidr.family}#{_first(cidr)}#{cidr.length:03d}"
+
+
+def parse_block(text: str) -> Cidr:
+    """Read a block from a key."""
+    family, first, length = text.split("#")
+    return _cidr(family, first, int(length))
+
+
+def _first(cidr: Cidr) -> str:
+    return f"{cidr.first:0{WIDTHS[cidr.family] // 4}x}"
+
+
+def _time(milliseconds: int) -> str:
+    return f"{milliseconds:0{_TIME_DIGITS}d}"
+
+
+def _family(text: str) -> Family:
+    return 4 if text == "4" else 6
+
+
+def _cidr(family: str, first: str, length: int) -> Cidr:
+    return Cidr(_family(family), int(first, 16), length)

@@ -1,0 +1,371 @@
+"""The store on a DynamoDB table.
+
+    read          choose, decide           TransactWriteItems
+    |-------------|------------------------|----------------------> committed: all of it
+                                           |----------------------> cancelled: nothing of it, with a reason an item
+
+Between the read and the commit anybody may have changed anything; the conditions (`ipam.adapters.dynamodb.keys` lists
+them) are what decides. A transaction that timed out is sent again by the client with the same token: it happens once.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+
+from ipam.adapters.dynamodb import items, keys
+from ipam.domain.change import (
+    ChangeQuota,
+    EnsureNotFree,
+    PutAllocation,
+    PutAudit,
+    PutCooling,
+    PutFree,
+    PutName,
+    PutOwner,
+    PutPool,
+    PutProvisioned,
+    PutScope,
+    RemoveAllocation,
+    TakeCooling,
+    TakeFree,
+)
+from ipam.domain.cidr import WIDTHS
+from ipam.domain.errors import StoreUnavailableError
+from ipam.domain.owner import OwnerRecord
+from ipam.domain.pool import Plan
+from ipam.services.ports import Conflict, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ipam.adapters.dynamodb.items import Item
+    from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock
+    from ipam.domain.change import Change, Operation
+    from ipam.domain.cidr import Cidr, Family
+    from ipam.domain.owner import OwnerKey
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+NEW: Final = "attribute_not_exists(PK)"
+THERE: Final = "attribute_exists(PK)"
+
+BATCH: Final = 100
+"""Keys of one BatchGetItem (DynamoDB API reference)."""
+
+BATCH_TRIES: Final = 5
+"""Calls for one batch whose keys come back unprocessed."""
+
+TEMPORARY: Final = frozenset(
+    {
+        "InternalServerError",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "ThrottlingException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+"""Error codes after which the same call may succeed (DynamoDB developer guide, "Error handling")."""
+
+
+def connect() -> Any:
+    """Make a DynamoDB client whose calls end well within a function's time."""
+    config = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
+    return boto3.client("dynamodb", config=config)
+
+
+def _translated(method: Callable[P, R]) -> Callable[P, R]:
+    """Let a method raise the domain's error where the store cannot answer; unknown errors pass untouched."""
+
+    @functools.wraps(method)
+    def translated(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in TEMPORARY:
+                raise StoreUnavailableError(code) from error
+            raise
+        except HTTPClientError as error:
+            raise StoreUnavailableError(type(error).__name__) from error
+
+    return translated
+
+
+class DynamoDbStore:
+    """`ipam.services.ports.Store` on one table."""
+
+    def __init__(self, table: str, client: Any) -> None:
+        """Use a table through a client."""
+        self._table = table
+        self._client = client
+
+    @_translated
+    def plan(self) -> Plan:
+        """See the port."""
+        scopes, pools, provisioned = [], [], []
+        for item in self._query(keys.PLAN):
+            match item[keys.SORT_KEY]["S"].split("#", 1)[0]:
+                case "SCOPE":
+                    scopes.append(items.to_scope(item))
+                case "POOL":
+                    pools.append(items.to_pool(item))
+                case "CIDR":
+                    provisioned.append(items.to_provisioned(item))
+                case _:
+                    continue
+        return Plan(tuple(scopes), tuple(pools), tuple(provisioned))
+
+    @_translated
+    def free_blocks(self, pool_id: str, family: Family, length: int, limit: int) -> list[Cidr]:
+        """See the port."""
+        sizes = (keys.free_from(family, WIDTHS[family] - length), keys.free_until(family))
+        found = self._query(keys.free_partition(pool_id), between=sizes, limit=limit)
+        return [items.to_free(item) for item in found]
+
+    @_translated
+    def largest_free(self, pool_id: str, family: Family) -> Cidr | None:
+        """See the port."""
+        sizes = (keys.free_from(family, 0), keys.free_until(family))
+        found = self._query(keys.free_partition(pool_id), between=sizes, limit=1, backwards=True)
+        return next((items.to_free(item) for item in found), None)
+
+    @_translated
+    def free_among(self, pool_id: str, blocks: Sequence[Cidr]) -> set[Cidr]:
+        """See the port."""
+        found: set[Cidr] = set()
+        for start in range(0, len(blocks), BATCH):
+            wanted = [items.key_of(keys.free(pool_id, block)) for block in blocks[start : start + BATCH]]
+            found.update(items.to_free(item) for item in self._batch_get(wanted))
+        return found
+
+    def all_free(self, pool_id: str, family: Family) -> Iterator[Cidr]:
+        """See the port."""
+        sizes = (keys.free_from(family, 0), keys.free_until(family))
+        return (items.to_free(item) for item in self._query(keys.free_partition(pool_id), between=sizes))
+
+    @_translated
+    def cooling(self, pool_id: str, limit: int, until: int | None = None) -> list[CoolingBlock]:
+        """See the port."""
+        due = None if until is None else (" ", keys.cooling_until(until))
+        found = self._query(keys.cooling_partition(pool_id), between=due, limit=limit)
+        return [items.to_cooling(item) for item in found]
+
+    def allocations(self, pool_id: str) -> Iterator[Allocation]:
+        """See the port."""
+        return (items.to_allocation(item) for item in self._query(keys.used_partition(pool_id)))
+
+    def owner(self, key: OwnerKey) -> OwnerRecord:
+        """See the port."""
+        return self._owner(key, consistent=True)
+
+    def owner_hint(self, key: OwnerKey) -> OwnerRecord:
+        """See the port."""
+        return self._owner(key, consistent=False)
+
+    @_translated
+    def owners(self, party: str) -> list[OwnerRecord]:
+        """See the port."""
+        return [items.to_owner(item) for item in self._query(keys.owner_partition(party))]
+
+    @_translated
+    def quota(self, account: str, pool_id: str) -> ChangeQuota:
+        """See the port."""
+        item = self._get(keys.quota(account, pool_id), consistent=True)
+        held = {name: int(item[name]["N"]) if item else 0 for name in ("allocations", "units")}
+        return ChangeQuota(account, pool_id, held["allocations"], held["units"])
+
+    def audit(self, subject: str) -> Iterator[AuditRecord]:
+        """See the port."""
+        return (items.to_audit(item) for item in self._query(keys.audit_partition(subject)))
+
+    @_translated
+    def commit(self, change: Change) -> None:
+        """See the port."""
+        operations = [self._write(operation) for operation in change.operations]
+        try:
+            self._client.transact_write_items(TransactItems=operations)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "TransactionCanceledException":
+                raise
+            raise Conflict(_refusals(change, error)) from error
+
+    def _owner(self, key: OwnerKey, *, consistent: bool) -> OwnerRecord:
+        item = self._get(keys.owner(key), consistent=consistent)
+        return OwnerRecord(key) if item is None else items.to_owner(item)
+
+    @_translated
+    def _get(self, key: keys.Key, *, consistent: bool) -> Item | None:
+        """Read one item."""
+        answer = self._client.get_item(TableName=self._table, Key=items.key_of(key), ConsistentRead=consistent)
+        return cast("Item | None", answer.get("Item"))
+
+    def _query(
+        self,
+        partition: str,
+        *,
+        between: tuple[str, str] | None = None,
+        limit: int | None = None,
+        backwards: bool = False,
+    ) -> Iterator[Item]:
+        """Read a partition, or a range of it, page by page; with a limit one page is all."""
+        names = "PK = :partition"
+        values: dict[str, Any] = {":partition": {"S": partition}}
+        if between is not None:
+            names += " AND SK BETWEEN :low AND :high"
+            values |= {":low": {"S": between[0]}, ":high": {"S": between[1]}}
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": names,
+            "ExpressionAttributeValues": values,
+            "ConsistentRead": True,
+            "ScanIndexForward": not backwards,
+        }
+        if limit is not None:
+            request["Limit"] = limit
+        page = self._page(request)
+        yield from page["Items"]
+        while limit is None and "LastEvaluatedKey" in page:
+            page = self._page(request | {"ExclusiveStartKey": page["LastEvaluatedKey"]})
+            yield from page["Items"]
+
+    @_translated
+    def _page(self, request: dict[str, Any]) -> dict[str, Any]:
+        return cast("dict[str, Any]", self._client.query(**request))
+
+    def _batch_get(self, wanted: list[Item]) -> Iterator[Item]:
+        """Read items by their keys, asking again for those that the table did not get to.
+
+        Raises:
+            StoreUnavailableError: it did not get to them in several calls.
+        """
+        pending: dict[str, Any] = {self._table: {"Keys": wanted, "ConsistentRead": True}}
+        for _ in range(BATCH_TRIES):
+            answer = self._client.batch_get_item(RequestItems=pending)
+            yield from answer["Responses"].get(self._table, ())
+            pending = answer.get("UnprocessedKeys") or {}
+            if not pending:
+                return
+        code = "UnprocessedKeys"
+        raise StoreUnavailableError(code)
+
+    def _write(self, operation: Operation) -> dict[str, Any]:  # noqa: PLR0911 - one a kind
+        """Write an operation as one item of a transaction."""
+        match operation:
+            case TakeFree(pool_id, cidr):
+                return self._delete(keys.free(pool_id, cidr), THERE)
+            case EnsureNotFree(pool_id, cidr):
+                return self._check(keys.free(pool_id, cidr), NEW)
+            case RemoveAllocation(pool_id, cidr, allocation_id):
+                condition = "allocation_id = :id"
+                return self._delete(keys.allocation(pool_id, cidr), condition, {":id": {"S": allocation_id}})
+            case TakeCooling(block):
+                return self._delete(keys.cooling(block.pool_id, block.cidr, block.until), THERE)
+            case PutOwner(record, expires):
+                return self._put_owner(record, expires)
+            case ChangeQuota():
+                return self._add_quota(operation)
+            case _:
+                return self._put(_new_item(operation), NEW)
+
+    def _put(self, item: Item, condition: str, values: Item | None = None) -> dict[str, Any]:
+        return {"Put": self._conditional({"Item": item}, condition, values)}
+
+    def _delete(self, key: keys.Key, condition: str, values: Item | None = None) -> dict[str, Any]:
+        return {"Delete": self._conditional({"Key": items.key_of(key)}, condition, values)}
+
+    def _check(self, key: keys.Key, condition: str) -> dict[str, Any]:
+        return {"ConditionCheck": self._conditional({"Key": items.key_of(key)}, condition)}
+
+    def _conditional(self, write: dict[str, Any], condition: str, values: Item | None = None) -> dict[str, Any]:
+        """Put a write under its condition."""
+        write |= {"TableName": self._table, "ConditionExpression": condition}
+        return write | {"ExpressionAttributeValues": values} if values else write
+
+    def _put_owner(self, record: OwnerRecord, expires: int | None) -> dict[str, Any]:
+        """Store an owner's record over the version that it was made from, or get back the one that is there."""
+        item = items.from_owner(record, expires)
+        if record.version == 0:
+            write = self._put(item, NEW)
+        else:
+            write = self._put(item, "version = :version", {":version": {"N": str(record.version)}})
+        write["Put"]["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        return write
+
+    def _add_quota(self, change: ChangeQuota) -> dict[str, Any]:
+        """Add to what an account holds of a pool, if there is room for it."""
+        values: Item = {":allocations": {"N": str(change.allocations)}, ":units": {"N": str(change.units)}}
+        limits = {
+            "allocations": (change.max_allocations, change.allocations),
+            "units": (change.max_units, change.units),
+        }
+        conditions = []
+        for name, (limit, added) in limits.items():
+            if limit is None:
+                continue
+            room = limit - added
+            # An account that has no item holds nothing: then only a limit below the order itself refuses it.
+            values[f":{name}_room"] = {"N": str(room)}
+            held = f"{name} <= :{name}_room"
+            conditions.append(f"({NEW} OR {held})" if room >= 0 else held)
+        update: dict[str, Any] = {
+            "TableName": self._table,
+            "Key": items.key_of(keys.quota(change.account, change.pool_id)),
+            "UpdateExpression": "ADD allocations :allocations, units :units",
+            "ExpressionAttributeValues": values,
+        }
+        if conditions:
+            update["ConditionExpression"] = " AND ".join(conditions)
+        return {"Update": update}
+
+
+def _new_item(operation: Operation) -> Item:  # noqa: PLR0911 - one a kind
+    """Write a record that must not be there yet."""
+    match operation:
+        case PutFree(pool_id, cidr):
+            return items.from_free(pool_id, cidr)
+        case PutAllocation(allocation):
+            return items.from_allocation(allocation)
+        case PutCooling(block):
+            return items.from_cooling(block)
+        case PutAudit(record):
+            return items.from_audit(record)
+        case PutScope(scope):
+            return items.from_scope(scope)
+        case PutPool(pool):
+            return items.from_pool(pool)
+        case PutName(name, holder_id):
+            return items.from_name(name, holder_id)
+        case PutProvisioned(block):
+            return items.from_provisioned(block)
+        case _:
+            message = f"not a new record: {operation}"
+            raise TypeError(message)
+
+
+def _refusals(change: Change, error: ClientError) -> tuple[Refusal, ...]:
+    """Translate the reasons of a cancelled transaction.
+
+    A condition that did not hold brings the item that is there, where it was asked for. Everything else that cancels
+    (another transaction on the item, throttling) is `busy`.
+    """
+    reasons = cast("dict[str, Any]", error.response).get("CancellationReasons", [])
+    refusals = []
+    for operation, reason in zip(change.operations, reasons, strict=True):
+        code = reason.get("Code", "None")
+        if code == "None":
+            continue
+        if code == "ValidationError":
+            raise error
+        current = items.to_owner(reason["Item"]) if isinstance(operation, PutOwner) and "Item" in reason else None
+        refusals.append(Refusal(operation, current, busy=code != "ConditionalCheckFailed"))
+    return tuple(refusals)

@@ -1,0 +1,289 @@
+"""The store in memory: for unit tests, simulations and the figures, never in the deployed layer.
+
+It holds the same records under the same keys as the table and judges the same conditions, one change at a time. It also
+counts what DynamoDB would charge, by the size of the very items that the table would hold: a transaction writes each
+item twice, a condition check counts as a write, and a consistent read counts 4 KB units of all that it reads
+(developer guide, "DynamoDB throughput capacity").
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sortedcontainers import SortedDict
+
+from ipam.adapters.dynamodb import items, keys
+from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock
+from ipam.domain.change import (
+    ChangeQuota,
+    EnsureNotFree,
+    PutAllocation,
+    PutAudit,
+    PutCooling,
+    PutFree,
+    PutName,
+    PutOwner,
+    PutPool,
+    PutProvisioned,
+    PutScope,
+    RemoveAllocation,
+    TakeCooling,
+    TakeFree,
+)
+from ipam.domain.cidr import WIDTHS, Cidr
+from ipam.domain.owner import OwnerRecord
+from ipam.domain.pool import Plan, Pool, ProvisionedCidr, Scope
+from ipam.services.ports import Conflict, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ipam.adapters.dynamodb.items import Item
+    from ipam.domain.change import Change, Operation
+    from ipam.domain.cidr import Family
+    from ipam.domain.owner import OwnerKey
+
+READ_UNIT = 4096
+WRITE_UNIT = 1024
+
+
+@dataclass
+class Consumed:
+    """What was asked of the store so far: calls, and DynamoDB's capacity units for them."""
+
+    requests: int = 0
+    read_units: float = 0
+    write_units: int = 0
+
+
+class MemoryStore:
+    """`ipam.services.ports.Store` in a dictionary a partition."""
+
+    def __init__(self) -> None:
+        """Start with nothing stored."""
+        self._partitions: dict[str, SortedDict] = {}
+        self._lock = threading.Lock()
+        self.consumed = Consumed()
+
+    def plan(self) -> Plan:
+        """See the port."""
+        records = list(self._range(keys.PLAN))
+        return Plan(
+            tuple(record for record in records if isinstance(record, Scope)),
+            tuple(record for record in records if isinstance(record, Pool)),
+            tuple(record for record in records if isinstance(record, ProvisionedCidr)),
+        )
+
+    def free_blocks(self, pool_id: str, family: Family, length: int, limit: int) -> list[Cidr]:
+        """See the port."""
+        sizes = (keys.free_from(family, WIDTHS[family] - length), keys.free_until(family))
+        return list(self._range(keys.free_partition(pool_id), sizes, limit))
+
+    def largest_free(self, pool_id: str, family: Family) -> Cidr | None:
+        """See the port."""
+        sizes = (keys.free_from(family, 0), keys.free_until(family))
+        return next(iter(self._range(keys.free_partition(pool_id), sizes, 1, backwards=True)), None)
+
+    def free_among(self, pool_id: str, blocks: Sequence[Cidr]) -> set[Cidr]:
+        """See the port."""
+        with self._lock:
+            found = {block for block in blocks if self._find(keys.free(pool_id, block)) is not None}
+            self.consumed.requests += math.ceil(len(blocks) / 100)
+            self.consumed.read_units += len(blocks)
+        return found
+
+    def all_free(self, pool_id: str, family: Family) -> Iterator[Cidr]:
+        """See the port."""
+        sizes = (keys.free_from(family, 0), keys.free_until(family))
+        return iter(self._range(keys.free_partition(pool_id), sizes))
+
+    def cooling(self, pool_id: str, limit: int, until: int | None = None) -> list[CoolingBlock]:
+        """See the port."""
+        due = None if until is None else ("", keys.cooling_until(until))
+        return list(self._range(keys.cooling_partition(pool_id), due, limit))
+
+    def allocations(self, pool_id: str) -> Iterator[Allocation]:
+        """See the port."""
+        return iter(self._range(keys.used_partition(pool_id)))
+
+    def owner(self, key: OwnerKey) -> OwnerRecord:
+        """See the port."""
+        return self._owner(key, unit=1)
+
+    def owner_hint(self, key: OwnerKey) -> OwnerRecord:
+        """See the port."""
+        return self._owner(key, unit=0.5)
+
+    def owners(self, party: str) -> list[OwnerRecord]:
+        """See the port."""
+        return list(self._range(keys.owner_partition(party)))
+
+    def quota(self, account: str, pool_id: str) -> ChangeQuota:
+        """See the port."""
+        with self._lock:
+            self.consumed.requests += 1
+            self.consumed.read_units += 1
+            return self._held(account, pool_id)
+
+    def audit(self, subject: str) -> Iterator[AuditRecord]:
+        """See the port."""
+        return iter(self._range(keys.audit_partition(subject)))
+
+    def commit(self, change: Change) -> None:
+        """See the port."""
+        with self._lock:
+            self.consumed.requests += 1
+            writes = [(operation, _key(operation), _record(operation)) for operation in change.operations]
+            self.consumed.write_units += sum(self._write_units(key, record) for _, key, record in writes)
+            if len({key for _, key, _ in writes}) != len(writes):
+                message = "a transaction cannot have two operations on one item"
+                raise ValueError(message)
+            refusals = [
+                Refusal(operation, self._find(key) if isinstance(operation, PutOwner) else None)
+                for operation, key, _ in writes
+                if not self._holds(operation, key)
+            ]
+            if refusals:
+                raise Conflict(tuple(refusals))
+            for operation, key, record in writes:
+                self._apply(operation, key, record)
+
+    def _range(
+        self,
+        partition: str,
+        between: tuple[str, str] | None = None,
+        limit: int | None = None,
+        *,
+        backwards: bool = False,
+    ) -> list[Any]:
+        """Read a partition or a range of it, and count the read as consistent."""
+        with self._lock:
+            rows = self._partitions.get(partition) or SortedDict()
+            low, high = between or (None, None)
+            found: list[Any] = []
+            read = 0
+            for sort in rows.irange(low, high, reverse=backwards):
+                if limit is not None and len(found) >= limit:
+                    break
+                found.append(rows[sort])
+                read += _size(rows[sort], partition)
+            self.consumed.requests += 1
+            self.consumed.read_units += max(1, math.ceil(read / READ_UNIT))
+        return found
+
+    def _owner(self, key: OwnerKey, unit: float) -> OwnerRecord:
+        with self._lock:
+            record = self._find(keys.owner(key))
+            self.consumed.requests += 1
+            self.consumed.read_units += unit if record is None else unit * math.ceil(_size(record, "") / READ_UNIT)
+            return OwnerRecord(key) if record is None else record
+
+    def _find(self, key: keys.Key) -> Any:
+        return self._partitions.get(key.partition, {}).get(key.sort)
+
+    def _held(self, account: str, pool_id: str) -> ChangeQuota:
+        found = self._find(keys.quota(account, pool_id))
+        return ChangeQuota(account, pool_id, 0, 0) if found is None else found
+
+    def _holds(self, operation: Operation, key: keys.Key) -> bool:
+        """Judge the condition of an operation."""
+        current = self._find(key)
+        match operation:
+            case TakeFree() | TakeCooling():
+                return current is not None
+            case RemoveAllocation():
+                return current is not None and current.allocation_id == operation.allocation_id
+            case PutOwner(record):
+                return (0 if current is None else current.version) == record.version
+            case ChangeQuota(_, _, allocations, units, max_allocations, max_units):
+                held = current or ChangeQuota("", "", 0, 0)
+                within = max_allocations is None or held.allocations + allocations <= max_allocations
+                return within and (max_units is None or held.units + units <= max_units)
+            case _:
+                return current is None
+
+    def _apply(self, operation: Operation, key: keys.Key, record: Any) -> None:
+        """Carry out an operation whose condition holds."""
+        match operation:
+            case TakeFree() | TakeCooling() | RemoveAllocation():
+                del self._partitions[key.partition][key.sort]
+            case EnsureNotFree():
+                pass
+            case ChangeQuota(account, pool_id, allocations, units):
+                held = self._held(account, pool_id)
+                total = ChangeQuota(account, pool_id, held.allocations + allocations, held.units + units)
+                self._partitions.setdefault(key.partition, SortedDict())[key.sort] = total
+            case _:
+                self._partitions.setdefault(key.partition, SortedDict())[key.sort] = record
+
+    def _write_units(self, key: keys.Key, record: Any) -> int:
+        """Count the units of one item of a transaction: those of the larger of the item before and after."""
+        sizes = [_size(each, key.partition) for each in (self._find(key), record) if each is not None]
+        return 2 * max(1, math.ceil(max(sizes, default=0) / WRITE_UNIT))
+
+
+def _key(operation: Operation) -> keys.Key:  # noqa: C901, PLR0911 - one a kind
+    """Tell which item an operation is about."""
+    match operation:
+        case TakeFree(pool_id, cidr) | PutFree(pool_id, cidr) | EnsureNotFree(pool_id, cidr):
+            return keys.free(pool_id, cidr)
+        case PutAllocation(allocation):
+            return keys.allocation(allocation.pool_id, allocation.cidr)
+        case RemoveAllocation(pool_id, cidr, _):
+            return keys.allocation(pool_id, cidr)
+        case PutCooling(block) | TakeCooling(block):
+            return keys.cooling(block.pool_id, block.cidr, block.until)
+        case PutOwner(record):
+            return keys.owner(record.owner)
+        case PutAudit(record):
+            return keys.audit(record.subject, record.cidr, record.at, record.serial)
+        case ChangeQuota(account, pool_id):
+            return keys.quota(account, pool_id)
+        case PutScope(scope):
+            return keys.scope(scope.scope_id)
+        case PutPool(pool):
+            return keys.pool(pool.pool_id)
+        case PutName(name, _):
+            return keys.name(name)
+        case PutProvisioned(block):
+            return keys.provisioned(block.pool_id, block.cidr)
+
+
+def _record(operation: Operation) -> Any:
+    """Give the record that an operation stores; None if it stores none."""
+    match operation:
+        case PutFree(_, cidr):
+            return cidr
+        case PutOwner(record):
+            return record.stored()
+        case PutAllocation(record) | PutAudit(record) | PutScope(record) | PutPool(record):
+            return record
+        case PutCooling(block) | PutProvisioned(block):
+            return block
+        case PutName(_, holder_id):
+            return holder_id
+        case _:
+            return None
+
+
+_TO_ITEM: dict[type, Callable[[Any], Item]] = {
+    Allocation: items.from_allocation,
+    AuditRecord: items.from_audit,
+    CoolingBlock: items.from_cooling,
+    OwnerRecord: lambda record: items.from_owner(record, None),
+    Pool: items.from_pool,
+    ProvisionedCidr: items.from_provisioned,
+    Scope: items.from_scope,
+}
+
+
+def _size(record: Any, partition: str) -> int:
+    """Bytes of the item that the table would hold for a record."""
+    if isinstance(record, Cidr):
+        return items.size(items.from_free(partition.removeprefix("FREE#"), record))
+    if type(record) in _TO_ITEM:
+        return items.size(_TO_ITEM[type(record)](record))
+    return len(partition) + 100

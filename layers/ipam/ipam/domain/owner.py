@@ -1,0 +1,145 @@
+"""Who holds what, and in which order the requests of one resource are to be believed.
+
+CloudFormation delivers the requests of a resource at least once and in any order. The owner record decides what each of
+them may still do:
+
+- a *grant* is a live allocation, found again by what was asked for (I4) or by its id;
+- the *fence* is the time of the latest request that ended something. No older request may allocate any more, or a
+  Create that is overtaken by its Delete would leak an address;
+- *returned* names the last allocations that were given back, so that the second of two releases is known to be one.
+
+Its times are CloudFormation's own: the moment at which it signed the request's ResponseURL (milliseconds of the epoch,
+to the second).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from ipam.domain.cidr import Cidr
+    from ipam.domain.pool import Ask
+
+RETURNED_KEPT: Final = 8
+"""How many ids of returned allocations an owner record remembers: bounded, and far more than one resource has."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerKey:
+    """A holder of allocations.
+
+    Attributes:
+        party: a StackId, or the id of a pool, which holds what is provisioned to it.
+        name: the logical resource id in the stack, or the provisioned block.
+    """
+
+    party: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A live allocation of an owner.
+
+    Attributes:
+        allocation_id: its id.
+        asks: digests of what was asked for; more than one where a later request is satisfied by the same block.
+        pool_id: where the block is allocated from.
+        cidr: the block.
+        created: when, milliseconds of the epoch by our clock.
+        requested: when CloudFormation made the request.
+        by_create: whether a Create made it, or an Update.
+        acknowledged: whether a later request has proved that the stack knows it.
+    """
+
+    allocation_id: str
+    asks: tuple[str, ...]
+    pool_id: str
+    cidr: Cidr
+    created: int
+    requested: int
+    by_create: bool
+    acknowledged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a stack says of an allocation: all three facts have to be right.
+
+    Attributes:
+        allocation_id: its id.
+        cidr: its block, as text.
+        created: when it was made, milliseconds of the epoch.
+    """
+
+    allocation_id: str
+    cidr: str
+    created: int
+
+    def fits(self, grant: Grant) -> bool:
+        """Whether this is that allocation."""
+        return (self.allocation_id, self.cidr, self.created) == (grant.allocation_id, str(grant.cidr), grant.created)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerRecord:
+    """What one owner holds. `version` counts its changes; 0 says that it is not stored."""
+
+    owner: OwnerKey
+    version: int = 0
+    fence: int | None = None
+    grants: tuple[Grant, ...] = ()
+    returned: tuple[str, ...] = ()
+
+    def stored(self) -> OwnerRecord:
+        """The record as the store has it once it has taken this one."""
+        return replace(self, version=self.version + 1)
+
+    def for_ask(self, digest: str) -> Grant | None:
+        """The live allocation for what is asked, if there is one (I4)."""
+        return next((grant for grant in self.grants if digest in grant.asks), None)
+
+    def for_id(self, allocation_id: str | None) -> Grant | None:
+        """The live allocation of that id."""
+        return next((grant for grant in self.grants if grant.allocation_id == allocation_id), None)
+
+    def supersedes(self, requested: int) -> bool:
+        """Whether a request that was made at that time comes too late to allocate."""
+        return self.fence is not None and requested <= self.fence
+
+    def with_grant(self, grant: Grant) -> OwnerRecord:
+        """Add an allocation, or put it in place of the one with its id."""
+        others = tuple(kept for kept in self.grants if kept.allocation_id != grant.allocation_id)
+        return replace(self, grants=(*others, grant))
+
+    def without_grant(self, allocation_id: str) -> OwnerRecord:
+        """Note that an allocation was given back."""
+        kept = tuple(grant for grant in self.grants if grant.allocation_id != allocation_id)
+        return replace(self, grants=kept, returned=(*self.returned, allocation_id)[-RETURNED_KEPT:])
+
+    def fenced(self, at: int) -> OwnerRecord:
+        """Move the fence forward; it never moves back."""
+        return self if self.supersedes(at) else replace(self, fence=at)
+
+    def unaccepted(self, at: int) -> tuple[Grant, ...]:
+        """Allocations of Creates up to that time whose answers the stack has never been seen to know."""
+        return tuple(
+            grant for grant in self.grants if grant.by_create and not grant.acknowledged and grant.requested <= at
+        )
+
+
+def digest(ask: Ask) -> str:
+    """Short name of what is asked for, equal for equal asks."""
+    facts = [
+        ask.pool_id,
+        ask.pool_name,
+        ask.locale,
+        ask.allocation_type,
+        ask.family,
+        ask.netmask_length,
+        None if ask.cidr is None else [ask.cidr.first, ask.cidr.length],
+    ]
+    return hashlib.sha256(json.dumps(facts, separators=(",", ":")).encode()).hexdigest()[:16]

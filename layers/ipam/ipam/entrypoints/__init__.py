@@ -1,0 +1,1 @@
+"""How the world reaches the services: CloudFormation's custom resources, and the command line."""

@@ -1,0 +1,80 @@
+"""Answers: what a custom resource says to CloudFormation, and what the log says of it.
+
+The fields are those of the CloudFormation user guide, "Custom resource response objects".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ipam.entrypoints.events import Request
+
+MAX_BODY: Final = 4096
+"""Bytes of an answer."""
+
+Outcome = Literal[
+    "allocated",
+    "kept",
+    "replaced",
+    "released",
+    "already-released",
+    "nothing-to-release",
+    "verified",
+    "unverified-delete",
+    "refused",
+    "failed",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a request.
+
+    Attributes:
+        outcome: in one word, for the log and the alarms that read it.
+        physical_resource_id: the id that CloudFormation is to have for the resource.
+        reason: why it failed; "" for a success.
+        data: the attributes of the resource. CloudFormation forgets those that a later success leaves out.
+        facts: for the log: allocation_id, cidr, ipam_pool_id.
+    """
+
+    outcome: Outcome
+    physical_resource_id: str
+    reason: str = ""
+    data: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def encode(request: Request, answer: Answer) -> bytes:
+    """Write an answer down.
+
+    Raises:
+        AssertionError: it is longer than CloudFormation reads, which every part's own limit should prevent.
+    """
+    body: dict[str, object] = {
+        "Status": "FAILED" if answer.reason else "SUCCESS",
+        "PhysicalResourceId": answer.physical_resource_id,
+        "StackId": request.stack_id,
+        "RequestId": request.request_id,
+        "LogicalResourceId": request.logical_resource_id,
+    }
+    if answer.reason:
+        body["Reason"] = answer.reason
+    if answer.data:
+        body["Data"] = dict(answer.data)
+    encoded = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    if len(encoded) > MAX_BODY:
+        raise AssertionError(f"an answer of {len(encoded)} bytes; CloudFormation reads {MAX_BODY}")
+    return encoded
+
+
+def unmade_id(prefix: str, request: Request) -> str:
+    """Name a resource whose Create fails: the same in every delivery, and never the id of something that exists."""
+    named = f"{request.stack_id}|{request.logical_resource_id}"
+    return f"{prefix}-{hashlib.sha256(named.encode()).hexdigest()[:16]}"

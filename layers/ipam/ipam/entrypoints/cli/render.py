@@ -1,0 +1,96 @@
+"""The plan and the allocations as people read them: rich trees and tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from ipam.services.utilisation import utilisation
+
+if TYPE_CHECKING:
+    from ipam.domain.pool import Plan, Pool, Scope
+    from ipam.services.ports import Ports
+
+BAR: Final = 10
+"""Characters of a utilisation bar."""
+
+SHOWN: Final = 0.1
+"""Smallest share that is shown as a number, in percent."""
+
+WIDE: Final = 170
+"""Columns where there is no terminal."""
+
+HIGH: Final = 90
+"""Percent from which a pool is shown as nearly full."""
+
+
+def plan_tree(ports: Ports, plan: Plan) -> Tree:
+    """Draw scopes and their pools, each with its CIDRs and how much of them is allocated."""
+    root = Tree(Text("address plan", style="bold"), guide_style="dim")
+    for scope in sorted(plan.scopes.values(), key=lambda scope: scope.name):
+        _add_pools(
+            ports, plan, scope, root.add(Text.assemble((scope.name, "bold cyan"), f"  {scope.scope_type} scope"))
+        )
+    return root
+
+
+def _add_pools(ports: Ports, plan: Plan, parent: Scope | Pool, branch: Tree) -> None:
+    """Draw the pools under a scope or pool."""
+    parent_id = getattr(parent, "pool_id", None) or parent.scope_id
+    for pool in plan.children(parent_id):
+        _add_pools(ports, plan, pool, branch.add(_pool_line(ports, plan, pool)))
+
+
+def _pool_line(ports: Ports, plan: Plan, pool: Pool) -> Text:
+    """Draw one pool."""
+    space = plan.space(pool.pool_id)
+    used = utilisation(ports, pool, space)
+    line = Text.assemble((pool.name, "bold"), f"  {pool.locale}" if pool.locale else "", "  ")
+    line.append(", ".join(str(block) for block in space.provisioned) or "nothing provisioned", "magenta")
+    if space.provisioned:
+        line.append_text(_bar(used.percent_allocated))
+        line.append(f", {used.cooling:,} cooling" if used.cooling else "")
+        line.append(f", largest free {used.largest_free}" if used.largest_free else ", full")
+    return line
+
+
+def _bar(percent: float) -> Text:
+    """Draw a share, so that what is not nothing is seen."""
+    filled = max(round(percent * BAR / 100), 1 if percent else 0)
+    figure = f"{percent:.1f}%" if percent >= SHOWN or not percent else f"<{SHOWN}%"
+    colour = "red" if percent >= HIGH else "green"
+    return Text.assemble("  ", ("━" * filled, colour), ("━" * (BAR - filled), "bright_black"), f" {figure} allocated")
+
+
+def allocation_table(ports: Ports, pool: Pool) -> Table:
+    """List the allocations of a pool by address."""
+    table = Table(
+        title=f"allocations of {pool.name}", title_justify="left", title_style="bold", box=None, pad_edge=False
+    )
+    table.add_column("CIDR", style="magenta", no_wrap=True, min_width=18)
+    table.add_column("account", no_wrap=True, min_width=12)
+    for column in ("stack / resource", "since (UTC)", "allocation", "description"):
+        table.add_column(column, overflow="ellipsis", no_wrap=True)
+    for allocation in ports.store.allocations(pool.pool_id):
+        party = allocation.owner.party
+        stack = party.split("/")[1] if party.startswith("arn:") else party
+        table.add_row(
+            str(allocation.cidr),
+            allocation.account or "-",
+            f"{stack} / {allocation.owner.name}",
+            datetime.fromtimestamp(allocation.created / 1000, UTC).strftime("%Y-%m-%d %H:%M"),
+            allocation.allocation_id,
+            allocation.description,
+        )
+    return table
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Give the terminal; where there is none, lines are wide enough for a log or a pipe."""
+    terminal = Console(stderr=stderr, highlight=False)
+    return terminal if terminal.is_terminal else Console(stderr=stderr, highlight=False, width=WIDE)

@@ -1,0 +1,224 @@
+"""The protocol of custom resources, the same for every type: check, dispatch, answer, deliver, write one line.
+
+    event -> genuine? -> handled -> answer -> delivered -> line
+              |            |                     |
+              |            |                     +-- not taken: raised, so that Lambda delivers the event again
+              |            +-- not now, or our fault: raised as well; at the last attempt FAILED, but never for a Delete
+              +-- no: nothing is done, nobody is told
+
+Lambda delivers an event again about one and three minutes after the first time (developer guide, "Error handling for
+asynchronous invocation"). Every handler gives the same answer however often it is asked, so nothing is remembered here
+from one event to the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from ipam.domain.errors import IpamError, PermanentError, TemporaryError
+from ipam.entrypoints.answers import Answer, encode, unmade_id
+from ipam.entrypoints.custom_resource import Handlers, dispatch
+from ipam.entrypoints.deadlines import LambdaDeadline
+from ipam.entrypoints.errors import NotGenuineError, UnansweredError, UndeliveredError, UnservedTypeError
+from ipam.entrypoints.events import claims, parse, unwrap
+from ipam.entrypoints.logs import trace, write_line
+from ipam.entrypoints.reasons import internal_error, reason
+from ipam.entrypoints.response_url import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_lambda_powertools.logging import Logger
+
+    from ipam.entrypoints.delivery import Deliver
+    from ipam.entrypoints.events import Request
+    from ipam.services.ports import Clock, Deadline
+    from ipam.settings import Settings
+
+LAST_ATTEMPT: Final = 150_000
+"""Milliseconds after its signature at which a request is being delivered for the last time: attempts start at about 0,
+60 and 180 s. A request that has waited in Lambda's queue looks like one; it fails early, which is safe."""
+
+LAMBDA_PARTITION: Final = 1
+"""Where an ARN has its partition, counted in colons."""
+
+
+class Context(Protocol):
+    """What is used of Lambda's context."""
+
+    @property
+    def aws_request_id(self) -> str:
+        """Lambda's name for the event."""
+        ...
+
+    @property
+    def invoked_function_arn(self) -> str:
+        """ARN by which the function was called, with the alias."""
+        ...
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends the invocation."""
+        ...
+
+
+class Resource(Handlers[Answer], Protocol):
+    """A resource type, for one request."""
+
+    def failed_id(self, request: Request) -> str:
+        """Give the physical id that a FAILED carries: stable, and that of nothing that exists unless it is the old."""
+        ...
+
+
+class MakeResource(Protocol):
+    """How a resource type is made ready for one request."""
+
+    def __call__(self, account: str, deadline: Deadline) -> Resource:
+        """Serve an account within a time."""
+        ...
+
+
+@dataclass
+class Provider:
+    """Serves resource types; one for the life of a process, and without a memory of events.
+
+    Attributes:
+        settings: the Region, and where answers may go.
+        resources: the types by their names.
+        clock: time.
+        deliver: the way out.
+        logger: for one line an event.
+        secret_properties: properties whose values must not appear anywhere.
+    """
+
+    settings: Settings
+    resources: Mapping[str, MakeResource]
+    clock: Clock
+    deliver: Deliver
+    logger: Logger
+    secret_properties: tuple[str, ...] = ()
+    _cold: bool = field(default=True, init=False)
+
+    def handle(self, event: object, context: Context) -> None:
+        """Serve an event.
+
+        Raises:
+            UndeliveredError: the answer was not taken; what was done stays done, and is found again.
+            UnansweredError: it cannot be served now.
+        """
+        line: dict[str, object] = {"cold_start": self._cold, "aws_request_id": context.aws_request_id}
+        self._cold = False
+        started = self.clock.now()
+        outcome = "retried"
+        try:
+            outcome = self._serve(event, context, started, line)
+        except UndeliveredError as undelivered:
+            outcome = "undelivered"
+            line["cause"] = str(undelivered)
+            raise
+        finally:
+            line["duration_ms"] = self.clock.now() - started
+            write_line(self.logger, outcome, line)
+
+    def _serve(self, event: object, context: Context, now: int, line: dict[str, object]) -> str:
+        """Check, handle and answer; note for the log what became known on the way."""
+        try:
+            event = unwrap(event)
+            request = parse(event, self._place(context), now)
+        except NotGenuineError as forged:
+            line.update(claims(event), reason=forged.why)
+            return "forged"
+        line.update(_known(request))
+        answer = self._answer(request, context, line)
+        line.update(answer.facts, physical_resource_id=answer.physical_resource_id, reason=answer.reason)
+        line["answer"] = answer.outcome
+        self.deliver(request.response_url, encode(request, answer), context.get_remaining_time_in_millis)
+        return answer.outcome
+
+    def _place(self, context: Context) -> Place:
+        """Tell where the function runs."""
+        partition = context.invoked_function_arn.split(":")[LAMBDA_PARTITION]
+        return Place(self.settings.region, partition, self.settings.response_endpoint)
+
+    def _answer(self, request: Request, context: Context, line: dict[str, object]) -> Answer:
+        """Have a request handled, and make an answer of what is refused.
+
+        Raises:
+            UnansweredError: it is to be delivered again.
+        """
+        deadline = LambdaDeadline(context.get_remaining_time_in_millis)
+        make = self.resources.get(request.resource_type)
+        resource = _Unserved(tuple(self.resources)) if make is None else make(account_of(request), deadline)
+        try:
+            return dispatch(request, context, resource)
+        except PermanentError as refusal:
+            if request.request_type != "Delete":
+                return Answer("refused", resource.failed_id(request), reason(refusal))
+            fault: Exception = refusal
+        except TemporaryError as later:
+            if self._is_last(request):
+                return Answer("failed", resource.failed_id(request), reason(later))
+            fault = later
+        except Exception as unknown:  # noqa: BLE001 - told in the log, and to Lambda or CloudFormation
+            line["exception"] = trace(unknown, self._secrets(request))
+            if self._is_last(request):
+                return Answer("failed", resource.failed_id(request), internal_error(context.aws_request_id))
+            fault = unknown
+        line["cause"] = reason(fault) if isinstance(fault, IpamError) else type(fault).__name__
+        raise UnansweredError(type(fault).__name__)
+
+    def _is_last(self, request: Request) -> bool:
+        """Whether nobody would try again after this attempt, and FAILED may be said.
+
+        It never may for a Delete: that wedges the stack, and a dead-letter queue keeps the event. Elsewhere it is safe
+        even if the change was committed without our learning of it: what a failed resource holds is released by the
+        Delete or the rollback that follows.
+        """
+        age = self.clock.now() - request.requested
+        return request.request_type != "Delete" and request.response_url.signed is not None and age >= LAST_ATTEMPT
+
+    def _secrets(self, request: Request) -> list[str]:
+        """Collect what must not be shown."""
+        values: list[Any] = [
+            properties.get(name)
+            for properties in (request.properties, request.old_properties)
+            for name in self.secret_properties
+        ]
+        return [*request.response_url.secrets(), *(value for value in values if isinstance(value, str))]
+
+
+class _Unserved:
+    """Stands in for a type that this function does not serve: nothing is made, so nothing is to be ended."""
+
+    def __init__(self, served: tuple[str, ...]) -> None:
+        self._served = served
+
+    def create(self, request: Request) -> Answer:
+        raise UnservedTypeError(request.resource_type, self._served)
+
+    def update(self, request: Request) -> Answer:
+        raise UnservedTypeError(request.resource_type, self._served)
+
+    def delete(self, request: Request) -> Answer:
+        return Answer("nothing-to-release", request.physical_resource_id)
+
+    def failed_id(self, request: Request) -> str:
+        return request.physical_resource_id or unmade_id("not-served", request)
+
+
+def account_of(request: Request) -> str:
+    """Tell whose request it is: the one place to compare the stack's account with the alias that was invoked."""
+    return request.account
+
+
+def _known(request: Request) -> dict[str, object]:
+    """Tell what the log says of every request."""
+    return {
+        "request_type": request.request_type,
+        "resource_type": request.resource_type,
+        "stack_id": request.stack_id,
+        "logical_resource_id": request.logical_resource_id,
+        "request_id": request.request_id,
+        "physical_resource_id": request.physical_resource_id,
+        "account": request.account,
+    }

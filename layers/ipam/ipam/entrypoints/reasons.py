@@ -1,0 +1,252 @@
+"""Reasons: one sentence or three for each refusal, made from its facts: what was asked, why not, what to do.
+
+CloudFormation shows them to the person who waits for the stack, and cuts what is long; so nothing here is longer than
+`MAX_REASON`, and what matters most stands first.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import singledispatch
+from typing import Final
+
+from ipam.domain.errors import (
+    CidrNotFreeError,
+    CidrNotInPoolError,
+    ContendedError,
+    InvalidPoolError,
+    IpamError,
+    MalformedCidrError,
+    NameTakenError,
+    NetmaskLengthError,
+    NoPoolForRequestError,
+    NoSuchAllocationError,
+    NoSuchPoolError,
+    OutOfTimeError,
+    PoolExhaustedError,
+    PoolMismatchError,
+    QuotaExceededError,
+    StoreUnavailableError,
+    SubnetsDoNotFitError,
+    SupersededError,
+)
+from ipam.entrypoints.errors import InvalidPropertyError, UnknownPropertyError, UnservedTypeError, WrongKeyError
+from ipam.entrypoints.properties import shown
+
+MAX_REASON: Final = 240
+"""Characters of a Reason that CloudFormation's events and console show whole, beside their own words."""
+
+NAME: Final = 40
+"""Characters of a name or value in a Reason."""
+
+MANY: Final = 1 << 40
+"""Addresses that nobody counts one by one."""
+
+_TYPES: Final = {"vpc": "VPCs", "subnet": "subnets"}
+
+
+def reason(error: IpamError) -> str:
+    """Say why a request is refused."""
+    return cut(_sentence(error))
+
+
+def internal_error(reference: str) -> str:
+    """Say that the fault is ours; the reference finds it in the log."""
+    return cut(f"Internal error, reference {reference}. It is safe to retry; if it repeats, report the reference.")
+
+
+def cut(text: str) -> str:
+    """Keep the beginning of a text, which says what was asked and why not."""
+    return text if len(text) <= MAX_REASON else f"{text[: MAX_REASON - 1]}…"
+
+
+@singledispatch
+def _sentence(error: IpamError) -> str:
+    """Every error has a sentence of its own; one without is a fault, which a test finds."""
+    raise TypeError(f"no reason for {type(error).__name__}")
+
+
+@_sentence.register
+def _(error: InvalidPropertyError) -> str:
+    value = f" {error.shown}" if error.shown else ""
+    return f"{_bare(error.property_name)}{value} is refused: {error.why}. {error.remedy}."
+
+
+@_sentence.register
+def _(error: UnknownPropertyError) -> str:
+    meant = f" Did you mean {error.meant}?" if error.meant else " Take it out of the template."
+    return f"{error.resource_type} has no property {shown(error.property_name)}.{meant}"
+
+
+@_sentence.register
+def _(error: WrongKeyError) -> str:
+    return (
+        f"Authorizationkey is not the key of account {error.account}. Ask the network team for the account's current "
+        "key and pass it in a NoEcho parameter."
+    )
+
+
+@_sentence.register
+def _(error: UnservedTypeError) -> str:
+    return f"{error.resource_type} is not served by this ServiceToken. Use {' or '.join(error.served)}."
+
+
+@_sentence.register
+def _(error: MalformedCidrError) -> str:
+    meant = f" Write {_bare(error.canonical)}." if error.canonical else ' Write one such as "10.0.0.0/24".'
+    return f"{shown(error.text)} is not a canonical CIDR.{meant}"
+
+
+@_sentence.register
+def _(error: SubnetsDoNotFitError) -> str:
+    lengths = shown(",".join(str(length) for length in error.lengths))
+    return (
+        f"SubnetMasks {lengths} are together larger than a /{error.network_length}. "
+        "Ask for fewer or smaller subnets, or a larger block."
+    )
+
+
+@_sentence.register
+def _(error: NoSuchPoolError) -> str:
+    return (
+        f"There is no pool {shown(error.selector)}. Check IpamPoolId or PoolName, or leave both out "
+        "to be served from a pool of the stack's Region."
+    )
+
+
+@_sentence.register
+def _(error: NoPoolForRequestError) -> str:
+    return (
+        f"No IPv{error.family} pool serves {_types(error.allocation_type)} in {_bare(error.locale)}. "
+        "Ask the network team for one, or name a pool with PoolName."
+    )
+
+
+@_sentence.register
+def _(error: PoolMismatchError) -> str:
+    fact = {"locale": "the Region", "family": "the address family", "allocation_type": "the allocation type"}
+    return (
+        f"Pool {shown(error.pool)} does not serve this request: {fact.get(error.fact, error.fact)} is "
+        f"{_bare(error.wants)}, the pool's is {_bare(error.has)}. Name another pool, or leave the choice out."
+    )
+
+
+@_sentence.register
+def _(error: NetmaskLengthError) -> str:
+    pool = shown(error.pool)
+    if error.asked is None:
+        return f"CnCidrMask is missing, and pool {pool} has no default netmask length. Add CnCidrMask."
+    if error.rule == "AllocationMinNetmaskLength":
+        return (
+            f"A /{error.asked} is larger than pool {pool} allows: its largest block is a /{error.limit}. "
+            f"Ask for CnCidrMask {error.limit} or above."
+        )
+    if error.rule == "AllocationMaxNetmaskLength":
+        return (
+            f"A /{error.asked} is smaller than pool {pool} allows: its smallest block is a /{error.limit}. "
+            f"Ask for CnCidrMask {error.limit} or below."
+        )
+    return f"A /{error.asked} is against {error.rule} {error.limit} of pool {pool}. Ask for another CnCidrMask."
+
+
+@_sentence.register
+def _(error: PoolExhaustedError) -> str:
+    asked = f"Pool {shown(error.pool)} has no free /{error.asked}"
+    if not error.provisioned:
+        return f"{asked}: no CIDR is provisioned to it yet. Ask the network team to provision one."
+    if error.largest is None:
+        largest, smaller = "nothing is free", ""
+    else:
+        largest = f"the largest free block is {error.largest}"
+        smaller = f"a /{error.largest.length} or smaller, or for "
+    cooling, wait = "nothing is cooling", ""
+    if error.cooling_until is not None:
+        addresses = f" ({error.cooling_addresses} addresses)" if error.cooling_addresses < MANY else ""
+        cooling = f"{error.cooling_blocks} cooling{addresses}, next free {_time(error.cooling_until)}"
+        wait = " Or retry then."
+    return f"{asked}: {largest}; {cooling}. Ask for {smaller}more space in the pool.{wait}"
+
+
+@_sentence.register
+def _(error: CidrNotInPoolError) -> str:
+    return (
+        f"Cidr {error.cidr} is not in the space of pool {shown(error.pool)}. "
+        "Ask for a block inside it, or for CnCidrMask instead of Cidr."
+    )
+
+
+@_sentence.register
+def _(error: CidrNotFreeError) -> str:
+    if error.until is None:
+        why, what = "is in use, at least in part", "Ask for another block, or for CnCidrMask instead of Cidr."
+    else:
+        why, what = f"is cooling until {_time(error.until)}", "Retry then, or ask for CnCidrMask instead of Cidr."
+    return f"Cidr {error.cidr} of pool {shown(error.pool)} {why}. {what}"
+
+
+@_sentence.register
+def _(error: QuotaExceededError) -> str:
+    what = "address units" if error.what == "units" else error.what
+    return (
+        f"Account {_bare(error.account)} would exceed its quota of {error.limit} {what} in pool {shown(error.pool)}. "
+        "Give back what is not needed, or ask the network team for more."
+    )
+
+
+@_sentence.register
+def _(_error: SupersededError) -> str:
+    return (
+        "A later request for this resource was served before this one, which changes nothing any more. "
+        "If the resource is still wanted, deploy again."
+    )
+
+
+@_sentence.register
+def _(error: NoSuchAllocationError) -> str:
+    return (
+        f"This stack has no allocation {shown(error.allocation_id)} with this Cidr and CreationDate. "
+        "Take all three from the Custom::GetCnCIDR of the same stack with !GetAtt."
+    )
+
+
+@_sentence.register
+def _(error: NameTakenError) -> str:
+    return f"The name {shown(error.name)} is taken. Choose another one."
+
+
+@_sentence.register
+def _(error: InvalidPoolError) -> str:
+    return f"{_bare(error.property_name)} {shown(error.value)} is refused: {_bare(error.why, 120)}. Change it."
+
+
+@_sentence.register
+def _(error: ContendedError) -> str:
+    return (
+        f"Too many requests wanted the same blocks of {shown(error.pool)} at once ({error.attempts} attempts). "
+        "It is safe to retry: deploy again."
+    )
+
+
+@_sentence.register
+def _(_error: OutOfTimeError) -> str:
+    return "There was no time left to make a change that could still be answered. It is safe to retry: deploy again."
+
+
+@_sentence.register
+def _(error: StoreUnavailableError) -> str:
+    return f"The address store did not answer ({_bare(error.code)}). It is safe to retry: deploy again in some minutes."
+
+
+def _bare(text: str, limit: int = NAME) -> str:
+    """Show a word of ours or of the plan as it is, if it is short."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _types(allocation_type: str) -> str:
+    return _TYPES.get(allocation_type, _bare(allocation_type))
+
+
+def _time(milliseconds: int) -> str:
+    """Write a time to the minute, the next one."""
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=-(-milliseconds // 60_000))
+    return f"{at:%Y-%m-%d %H:%M} UTC"

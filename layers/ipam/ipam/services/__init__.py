@@ -1,0 +1,1 @@
+"""What the system does, one verb a module: load, decide, commit."""

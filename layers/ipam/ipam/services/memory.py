@@ -1,0 +1,79 @@
+"""What a warm function remembers between requests.
+
+Only hints: every change is conditional, so a wrong one costs a request and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ipam.domain.cidr import Cidr, Family
+    from ipam.domain.owner import OwnerKey, OwnerRecord
+    from ipam.domain.pool import Plan
+
+PLAN_AGE: Final = 30_000
+"""Milliseconds for which a plan that was read serves further requests. A rule that an administrator changes holds
+everywhere after this time; no invariant depends on it."""
+
+KEPT: Final = 4096
+"""Free blocks, and owner records, remembered at most; beyond that all are forgotten, which costs one read each."""
+
+
+class Memory:
+    """Free blocks that this process has seen and not yet used, owner records it has written, and the plan."""
+
+    def __init__(self) -> None:
+        """Remember nothing."""
+        self._blocks: dict[tuple[str, Family, int], dict[Cidr, None]] = {}
+        self._count = 0
+        self._owners: dict[OwnerKey, OwnerRecord] = {}
+        self._plan: tuple[int, Plan] | None = None
+
+    def free_block(self, pool_id: str, family: Family, length: int) -> Cidr | None:
+        """Give a block of exactly that netmask length, the one seen first."""
+        return next(iter(self._blocks.get((pool_id, family, length), ())), None)
+
+    def see_free(self, pool_id: str, blocks: Iterable[Cidr]) -> None:
+        """Note blocks that are free, in the order in which they are to be used."""
+        for block in blocks:
+            self._count += 1
+            self._blocks.setdefault((pool_id, block.family, block.length), {})[block] = None
+        if self._count > KEPT:
+            self._blocks.clear()
+            self._count = 0
+
+    def use_free(self, pool_id: str, block: Cidr) -> None:
+        """Forget a block that is free no more."""
+        self._blocks.get((pool_id, block.family, block.length), {}).pop(block, None)
+
+    def forget_free(self, pool_id: str) -> None:
+        """Forget all blocks of a pool: somebody else has been there."""
+        for key in [key for key in self._blocks if key[0] == pool_id]:
+            del self._blocks[key]
+
+    def owner(self, key: OwnerKey) -> OwnerRecord | None:
+        """Give an owner's record as it was last seen here."""
+        return self._owners.get(key)
+
+    def see_owner(self, record: OwnerRecord) -> None:
+        """Note an owner's record as it is stored."""
+        if len(self._owners) >= KEPT:
+            self._owners.clear()
+        self._owners[record.owner] = record
+
+    def plan(self, now: int) -> Plan | None:
+        """Give the plan, while it is young enough."""
+        if self._plan is None or not 0 <= now - self._plan[0] < PLAN_AGE:
+            return None
+        return self._plan[1]
+
+    def see_plan(self, now: int, plan: Plan) -> None:
+        """Note the plan as it was read."""
+        self._plan = (now, plan)
+
+    def forget_plan(self) -> None:
+        """Forget the plan: it was changed here, or does not know what a request names."""
+        self._plan = None

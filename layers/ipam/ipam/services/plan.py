@@ -1,0 +1,95 @@
+"""Read and extend the address plan: scopes and pools."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ipam.domain import ids
+from ipam.domain.change import Change, PutAudit, PutFree, PutName, PutPool, PutScope
+from ipam.domain.errors import NameTakenError
+from ipam.domain.pool import NO_QUOTA, NO_RULES, Pool, Scope, ScopeType, check_new_pool
+from ipam.services.audit import note
+from ipam.services.ports import Conflict
+
+if TYPE_CHECKING:
+    from ipam.domain.cidr import Family
+    from ipam.domain.pool import AllocationRules, AllocationType, Plan, Quota
+    from ipam.services.ports import Ports
+
+
+def current_plan(ports: Ports, *, fresh: bool = False) -> Plan:
+    """Give the plan; what is remembered serves unless it has to be fresh."""
+    now = ports.clock.now()
+    plan = None if fresh else ports.memory.plan(now)
+    if plan is None:
+        plan = ports.store.plan()
+        ports.memory.see_plan(now, plan)
+    return plan
+
+
+def create_scope(ports: Ports, name: str, scope_type: ScopeType, description: str, cause: str) -> Scope:
+    """Create an address world of its own, wholly free.
+
+    Raises:
+        NameTakenError: the plan has the name already.
+    """
+    scope = Scope(
+        ids.SCOPE_PREFIX + ports.chance.hex_digits(ids.SCOPE_DIGITS), name, scope_type, description, ports.clock.now()
+    )
+    audit = note(ports, scope.scope_id, "scope-created", cause)
+    frees = (PutFree(scope.scope_id, block) for block in scope.world())
+    _commit_named(ports, name, Change((PutName(name, scope.scope_id), PutScope(scope), *frees, PutAudit(audit))))
+    return scope
+
+
+@dataclass(frozen=True, slots=True)
+class NewPool:
+    """What a pool is to be; see `ipam.domain.pool.Pool` for what the fields mean."""
+
+    name: str
+    scope_id: str
+    family: Family = 4
+    source_pool_id: str | None = None
+    locale: str = ""
+    description: str = ""
+    allocation_types: frozenset[AllocationType] = frozenset({"vpc", "subnet", "eip", "custom"})
+    rules: AllocationRules = NO_RULES
+    quota: Quota = NO_QUOTA
+    cooling_seconds: int = 0
+
+
+def create_pool(ports: Ports, new: NewPool, cause: str) -> Pool:
+    """Create a pool with no space of its own yet.
+
+    Raises:
+        InvalidPoolError: it could not work where it is meant to stand.
+        NameTakenError: the plan has the name already.
+    """
+    pool = Pool(
+        pool_id=ids.POOL_PREFIX + ports.chance.hex_digits(ids.POOL_DIGITS),
+        scope_id=new.scope_id,
+        source_pool_id=new.source_pool_id,
+        name=new.name,
+        family=new.family,
+        locale=new.locale,
+        description=new.description,
+        allocation_types=new.allocation_types,
+        rules=new.rules,
+        quota=new.quota,
+        cooling_seconds=new.cooling_seconds,
+        created=ports.clock.now(),
+    )
+    check_new_pool(pool, current_plan(ports, fresh=True))
+    audit = note(ports, pool.pool_id, "pool-created", cause)
+    _commit_named(ports, new.name, Change((PutName(new.name, pool.pool_id), PutPool(pool), PutAudit(audit))))
+    return pool
+
+
+def _commit_named(ports: Ports, name: str, change: Change) -> None:
+    """Commit a change of the plan that reserves a name."""
+    try:
+        ports.store.commit(change)
+    except Conflict:
+        raise NameTakenError(name) from None
+    ports.memory.forget_plan()

@@ -1,0 +1,164 @@
+"""What the services need from outside, as narrow as they use it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock
+    from ipam.domain.change import Change, ChangeQuota, Operation
+    from ipam.domain.cidr import Cidr, Family
+    from ipam.domain.owner import OwnerKey, OwnerRecord
+    from ipam.domain.pool import Plan
+    from ipam.services.memory import Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one operation of a change was refused.
+
+    Attributes:
+        operation: the one whose condition did not hold.
+        current: for `PutOwner`, the record that is stored instead; None for others.
+        busy: its condition was not even tried, because another transaction held the item.
+    """
+
+    operation: Operation
+    current: OwnerRecord | None = None
+    busy: bool = False
+
+
+class Conflict(Exception):  # noqa: N818 - the other writer is no error; it is what a service expects and handles
+    """A change did not happen, because something was not as it was believed to be."""
+
+    def __init__(self, refusals: tuple[Refusal, ...]) -> None:
+        """Keep the refusals, in the order of the operations."""
+        super().__init__(f"{len(refusals)} refused")
+        self.refusals = refusals
+
+
+class Store(Protocol):
+    """Where the truth is kept. Reads are consistent unless they say otherwise.
+
+    Any method may raise StoreUnavailableError.
+    """
+
+    def plan(self) -> Plan:
+        """Read all scopes, pools and provisioned CIDRs."""
+        ...
+
+    def free_blocks(self, pool_id: str, family: Family, length: int, limit: int) -> list[Cidr]:
+        """Read the free blocks that can hold a netmask length, best fit first: smallest, then lowest address."""
+        ...
+
+    def largest_free(self, pool_id: str, family: Family) -> Cidr | None:
+        """Read the largest free block."""
+        ...
+
+    def free_among(self, pool_id: str, blocks: Sequence[Cidr]) -> set[Cidr]:
+        """Tell which of these exact blocks are free."""
+        ...
+
+    def all_free(self, pool_id: str, family: Family) -> Iterator[Cidr]:
+        """Read every free block, smallest first; pages are fetched as they are needed."""
+        ...
+
+    def cooling(self, pool_id: str, limit: int, until: int | None = None) -> list[CoolingBlock]:
+        """Read cooling blocks, the next to become free first; with `until`, those due by then only."""
+        ...
+
+    def allocations(self, pool_id: str) -> Iterator[Allocation]:
+        """Read every allocation in address order; pages are fetched as they are needed."""
+        ...
+
+    def owner(self, key: OwnerKey) -> OwnerRecord:
+        """Read an owner's record; version 0 if there is none."""
+        ...
+
+    def owner_hint(self, key: OwnerKey) -> OwnerRecord:
+        """Read an owner's record, possibly a moment old, at half the price."""
+        ...
+
+    def owners(self, party: str) -> list[OwnerRecord]:
+        """Read all records of a stack, or of a pool as the holder of what is provisioned to it."""
+        ...
+
+    def quota(self, account: str, pool_id: str) -> ChangeQuota:
+        """Read what an account holds of a pool."""
+        ...
+
+    def audit(self, subject: str) -> Iterator[AuditRecord]:
+        """Read the audit records of a pool, a scope or a stack, by block and then by time."""
+        ...
+
+    def commit(self, change: Change) -> None:
+        """Carry out a change, wholly or not at all.
+
+        Raises:
+            Conflict: a condition did not hold; nothing was changed.
+        """
+        ...
+
+
+class Clock(Protocol):
+    """Time, in milliseconds of the epoch."""
+
+    def now(self) -> int:
+        """Tell the time."""
+        ...
+
+    def sleep(self, milliseconds: int) -> None:
+        """Wait."""
+        ...
+
+
+class Chance(Protocol):
+    """Randomness."""
+
+    def hex_digits(self, count: int) -> str:
+        """Digits for an id that nobody can guess."""
+        ...
+
+    def below(self, limit: int) -> int:
+        """A number from 0 to one below the limit."""
+        ...
+
+
+class Deadline(Protocol):
+    """How long a request may still take."""
+
+    def ensure(self) -> None:
+        """Go on only while a change can be committed and answered in time.
+
+        Raises:
+            OutOfTimeError: it cannot.
+        """
+        ...
+
+
+class NoDeadline:
+    """For work that nobody waits for."""
+
+    def ensure(self) -> None:
+        """Go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The collaborators that every service is given."""
+
+    store: Store
+    clock: Clock
+    chance: Chance
+    memory: Memory
+
+
+class Secrets(Protocol):
+    """The master keys that authorisation keys are derived from."""
+
+    def master_keys(self, *, fresh: bool = False) -> Iterable[bytes]:
+        """The current key and, after a rotation, the previous one; `fresh` asks past what is remembered."""
+        ...

@@ -1,0 +1,131 @@
+"""Reclaim: blocks that have cooled become free, and free buddies are joined.
+
+Done in the background, and whenever a request would otherwise fail for want of space. Each step is a change of its own,
+so an interrupted run has lost nothing and the next one goes on from there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ipam.domain.change import Change, PutAudit, PutFree, TakeCooling, TakeFree
+from ipam.domain.cidr import Cidr
+from ipam.domain.free_space import join
+from ipam.services.audit import note
+from ipam.services.ports import Conflict
+
+if TYPE_CHECKING:
+    from ipam.domain.cidr import Family
+    from ipam.domain.pool import Space
+    from ipam.services.ports import Deadline, Ports
+
+CAUSE: Final = "reclaim"
+
+BATCH: Final = 100
+"""Cooled blocks that are read at once."""
+
+MAX_BATCHES: Final = 1000
+"""Batches of one run."""
+
+MAX_FREE: Final = 100_000
+"""Free blocks that one run looks at."""
+
+
+def reclaim(ports: Ports, space: Space, family: Family, wanted: Cidr | int | None, deadline: Deadline) -> bool:
+    """Free what has cooled and join what can be joined, until what is waited for is free.
+
+    Args:
+        ports: the collaborators.
+        space: the pool or scope.
+        family: IP version.
+        wanted: the exact block, or the netmask length of any, that is waited for; None does all there is to do.
+        deadline: ends the work early; what is done so far stays done.
+
+    Returns:
+        Whether anything was changed.
+
+    Raises:
+        OutOfTimeError: there is more to do than the time that is left.
+    """
+    run = _Run(ports, space, family, wanted)
+    for _ in range(MAX_BATCHES):
+        if not run.free_cooled(deadline):
+            break
+    run.join_free(deadline)
+    if run.changed:
+        ports.memory.forget_free(space.pool_id)
+    return run.changed
+
+
+class _Run:
+    """One run over the free blocks of a space, as they were read."""
+
+    def __init__(self, ports: Ports, space: Space, family: Family, wanted: Cidr | int | None) -> None:
+        self._ports = ports
+        self._space = space
+        self._family = family
+        self._wanted = wanted
+        self._free: set[Cidr] = set()
+        self._satisfied = False
+        self.changed = False
+        for block in ports.store.all_free(space.pool_id, family):
+            self._note_free(block)
+            if len(self._free) >= MAX_FREE:
+                break
+
+    def free_cooled(self, deadline: Deadline) -> bool:
+        """Make a batch of cooled blocks free, each joined with its free buddies; say whether to go on."""
+        due = self._ports.store.cooling(self._space.pool_id, BATCH, until=self._ports.clock.now())
+        progress = False
+        for cooled in due:
+            if self._satisfied:
+                return False
+            if cooled.cidr.family == self._family:
+                deadline.ensure()
+                progress |= self._commit(cooled.cidr, TakeCooling(cooled))
+        return progress and len(due) == BATCH
+
+    def join_free(self, deadline: Deadline) -> None:
+        """Join free blocks that stand beside their free buddy, smallest first."""
+        pairs = (block for block in self._free if block.length and block < block.buddy and block.buddy in self._free)
+        for block in sorted(pairs, key=lambda block: (-block.length, block.first)):
+            if self._satisfied:
+                return
+            if block in self._free:
+                deadline.ensure()
+                self._commit(block, TakeFree(self._space.pool_id, block))
+
+    def _note_free(self, block: Cidr) -> None:
+        """Remember a free block, and see whether it is what is waited for."""
+        self._free.add(block)
+        match self._wanted:
+            case Cidr():
+                self._satisfied |= block.contains(self._wanted)
+            case int():
+                self._satisfied |= block.length <= self._wanted
+            case _:
+                pass
+
+    def _commit(self, block: Cidr, take: TakeCooling | TakeFree) -> bool:
+        """Replace a block and its free buddies by one free block."""
+        inside = self._space.around(block)
+        if inside is None:
+            return False
+        joined, swallowed = join(block, self._free, inside)
+        if isinstance(take, TakeFree) and not swallowed:
+            return False
+        if isinstance(take, TakeCooling):
+            audit = note(self._ports, self._space.pool_id, "cooled", CAUSE, take.block)
+        else:
+            audit = note(self._ports, self._space.pool_id, "joined", CAUSE, block)
+        takes = (TakeFree(self._space.pool_id, buddy) for buddy in swallowed)
+        change = Change((take, *takes, PutFree(self._space.pool_id, joined), PutAudit(audit)))
+        try:
+            self._ports.store.commit(change)
+        except Conflict:
+            # Somebody was faster; what of it is still to do is done by the next run.
+            return False
+        self._free.difference_update(swallowed, (block,))
+        self._note_free(joined)
+        self.changed = True
+        return True

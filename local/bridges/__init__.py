@@ -1,0 +1,24 @@
+"""The bridges: where ministack 1.5.33 falls short of AWS's contract, one module a gap.
+
+Each module's docstring gives the gap and the page of the AWS documentation whose contract it restores. They hook into
+the emulator at names that its pinned version has; `register` fails at once when a name is gone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from local.bridges import conditions, custom_resource, gateway, network, stacks, workers
+
+if TYPE_CHECKING:
+    from local.settings import BridgeSettings
+
+
+def register(settings: BridgeSettings) -> None:
+    """Close every gap, before the emulator serves its first request."""
+    gateway.register()
+    workers.register(settings)
+    network.register()
+    conditions.register()
+    driver = custom_resource.register(settings)
+    stacks.register(driver)

@@ -1,0 +1,109 @@
+"""The example plan that the twin comes up with, so that a stack can order at once without naming a pool.
+
+The corporate network is 10.0.0.0/8. Each Region has pools for VPCs and for subnets in shared VPCs; eu-central-1, where
+the twin is, has room for hundreds of orders. No quota gets in the way, and what is released cools for five seconds
+only, so that one can watch it come back.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+from ipam import bootstrap
+from ipam.domain.cidr import Cidr
+from ipam.domain.pool import AllocationRules
+from ipam.services.plan import NewPool, create_pool, create_scope, current_plan
+from ipam.services.provision import provision
+from ipam.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ipam.services.ports import Ports
+
+CAUSE: Final = "example plan of the local twin"
+COOLING_SECONDS: Final = 5
+VPC_RULES: Final = AllocationRules(16, 28, 24)
+"""IPv4 netmask lengths of a VPC and of a subnet (Amazon VPC user guide, "VPC CIDR blocks")."""
+
+VPC_RULES_IPV6: Final = AllocationRules(44, 60, 56)
+"""IPv6 netmask lengths of a VPC (same page)."""
+
+
+def seed(env: Mapping[str, str]) -> None:
+    """Make the example plan in the system that `env` (the exports of `.local/env`) leads to, unless it is there.
+
+    Raises:
+        subprocess.CalledProcessError: it could not be made; standard error says why.
+    """
+    subprocess.run([sys.executable, "-m", "local.plan"], env={**os.environ, **env}, check=True)
+
+
+def _make(ports: Ports) -> None:
+    """Make the example plan."""
+    plan = current_plan(ports)
+    if plan.scopes:
+        return
+    scope_id = create_scope(ports, "private", "private", "Addresses routed inside the company", CAUSE).scope_id
+    create_scope(ports, "public", "public", "Addresses routed on the internet", CAUSE)
+    corporate = _pool(
+        ports, NewPool("corporate-network", scope_id, description="Harmonised with on-premises"), "10.0.0.0/8"
+    )
+    central = _pool(
+        ports,
+        NewPool("corporate-network-eu-central-1", scope_id, source_pool_id=corporate, locale="eu-central-1"),
+        "10.0.0.0/9",
+        "10.128.0.0/10",
+    )
+    west = _pool(
+        ports,
+        NewPool("corporate-network-eu-west-1", scope_id, source_pool_id=corporate, locale="eu-west-1"),
+        "10.192.0.0/11",
+    )
+    _leaf(ports, scope_id, central, "eu-central-1", "vpc", "10.0.0.0/9", "10.128.0.0/11")
+    _leaf(ports, scope_id, central, "eu-central-1", "subnet", "10.160.0.0/12")
+    _leaf(ports, scope_id, west, "eu-west-1", "vpc", "10.192.0.0/12")
+    six = _pool(ports, NewPool("corporate-network-ipv6", scope_id, family=6), "fd00:ec2::/32")
+    _pool(
+        ports,
+        NewPool(
+            "vpc-ipv6-eu-central-1",
+            scope_id,
+            family=6,
+            source_pool_id=six,
+            locale="eu-central-1",
+            allocation_types=frozenset({"vpc"}),
+            rules=VPC_RULES_IPV6,
+            cooling_seconds=COOLING_SECONDS,
+        ),
+        "fd00:ec2::/36",
+    )
+
+
+def _leaf(ports: Ports, scope_id: str, parent: str, locale: str, kind: str, *blocks: str) -> None:
+    """Make a pool that stacks are served from."""
+    new = NewPool(
+        f"{kind}-{locale}",
+        scope_id,
+        source_pool_id=parent,
+        locale=locale,
+        allocation_types=frozenset({"vpc" if kind == "vpc" else "subnet"}),
+        rules=VPC_RULES,
+        cooling_seconds=COOLING_SECONDS,
+    )
+    _pool(ports, new, *blocks)
+
+
+def _pool(ports: Ports, new: NewPool, *blocks: str) -> str:
+    """Make a pool and give it its blocks."""
+    pool = create_pool(ports, new, CAUSE)
+    for block in blocks:
+        provision(ports, pool.pool_id, Cidr.parse(block), block, CAUSE)
+    return pool.pool_id
+
+
+if __name__ == "__main__":
+    _make(bootstrap.ports(Settings.from_environment()))

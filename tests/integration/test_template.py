@@ -1,0 +1,196 @@
+"""What is deployed keeps what the rest counts on: template.yaml as the SAM translator expands it, and the build."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / ".aws-sam" / "build"
+LAYER = BUILD / "IpamLayer" / "python"
+
+
+class _NoManagedPolicies:
+    """The translator's door to IAM, which this template never goes through."""
+
+    def load(self) -> dict[str, str]:
+        return {}
+
+
+def expand(layer: str = "layer", function: str = "function") -> dict[str, Any]:
+    """template.yaml as CloudFormation gets it, with the artifacts under these names."""
+    source = yaml_parse((ROOT / "template.yaml").read_text())
+    for resource in source["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::LayerVersion":
+            resource["Properties"]["ContentUri"] = f"s3://bucket/{layer}"
+        elif resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = f"s3://bucket/{function}"
+    expanded: dict[str, Any] = transform(source, {}, _NoManagedPolicies())
+    return expanded
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    return expand()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def region_for_module() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        yield
+
+
+def of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {name: each for name, each in template["Resources"].items() if each["Type"] == kind}
+
+
+def test_the_table_survives_the_stack_and_a_mistake(template: dict[str, Any]) -> None:
+    """Neither deleting the stack, nor replacing the table, nor a wrong write loses the allocations."""
+    table = template["Resources"]["Table"]
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    properties = table["Properties"]
+    assert properties["DeletionProtectionEnabled"] is True
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS"}
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    assert "TableName" not in properties
+
+
+def test_the_role_may_do_what_the_function_does_and_no_more(template: dict[str, Any]) -> None:
+    """No Scan, no wildcard in an action or, with X-Ray off, in a resource."""
+    policies = template["Resources"]["CnCidrRole"]["Properties"]["Policies"]
+    statements = policies[0]["PolicyDocument"]["Statement"]
+    actions = {
+        action
+        for each in statements
+        for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])
+    }
+    assert actions == {
+        "dynamodb:BatchGetItem",
+        "dynamodb:ConditionCheckItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "secretsmanager:GetSecretValue",
+        "sqs:SendMessage",
+    }
+    assert all(isinstance(each["Resource"], dict) for each in statements)
+    assert policies[1]["Fn::If"][0] == "IsTraced"
+    assert template["Parameters"]["TracingMode"]["Default"] == "PassThrough"
+
+
+def test_nobody_else_may_invoke_unless_a_parameter_says_so(template: dict[str, Any]) -> None:
+    """Every permission has a condition, is for the alias alone, and the parameters let nobody in by default."""
+    permissions = of_type(template, "AWS::Lambda::Permission")
+    assert len(permissions) == 11
+    for permission in permissions.values():
+        assert permission["Condition"].startswith("Has")
+        assert permission["Properties"]["FunctionName"] == {"Ref": "CnCidrFunctionAliaslive"}
+        assert permission["Properties"]["Action"] == "lambda:InvokeFunction"
+    assert permissions["OrganizationPermission"]["Properties"]["PrincipalOrgID"] == {"Ref": "OrganizationId"}
+    assert {
+        template["Parameters"][name]["Default"] for name in ("OrganizationId", "TenantAccounts", "ResponseEndpoint")
+    } == {""}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "accepted", "refused"),
+    [
+        ("OrganizationId", ["", "o-exampleorgid"], ["exampleorgid", "o-short", "*"]),
+        (
+            "TenantAccounts",
+            ["", "111111111111", ",".join(["111111111111"] * 10)],
+            ["*", "11111111111", "111111111111, 222222222222", ",".join(["111111111111"] * 11)],
+        ),
+        (
+            "ResponseEndpoint",
+            ["", "https://localhost:4566", "https://localhost:4566/bucket"],
+            ["http://localhost:4566", "https://user@localhost", "https://localhost/", "https://localhost/a?b"],
+        ),
+    ],
+)
+def test_a_parameter_takes_only_what_it_means(
+    template: dict[str, Any], parameter: str, accepted: list[str], refused: list[str]
+) -> None:
+    """The patterns refuse a wildcard, an eleventh account, and an endpoint that says more than a place."""
+    pattern = template["Parameters"][parameter]["AllowedPattern"]
+    assert [value for value in accepted if not re.search(pattern, value)] == []
+    assert [value for value in refused if re.search(pattern, value)] == []
+
+
+def test_a_request_that_fails_is_kept_and_heard_of(template: dict[str, Any]) -> None:
+    """After two retries Lambda puts it on an encrypted queue, and an alarm watches that queue."""
+    config = template["Resources"]["CnCidrFunctionEventInvokeConfig"]["Properties"]
+    assert config["MaximumRetryAttempts"] == 2
+    assert config["Qualifier"] == "live"
+    assert config["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+    assert template["Resources"]["DeadLetterQueue"]["Properties"]["SqsManagedSseEnabled"] is True
+    alarm = template["Resources"]["DeadLetterQueueAlarm"]["Properties"]
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["DeadLetterQueue", "QueueName"]}}]
+
+
+def test_what_a_person_must_see_raises_an_alarm(template: dict[str, Any]) -> None:
+    """The three outcomes that need a person are counted from the log, and each has an alarm on its count."""
+    filters = of_type(template, "AWS::Logs::MetricFilter")
+    outcomes = {re.sub(r'.*"(.+)".*', r"\1", each["Properties"]["FilterPattern"]) for each in filters.values()}
+    assert outcomes == {"unverified-delete", "forged", "undelivered"}
+    counted = {each["Properties"]["MetricTransformations"][0]["MetricName"] for each in filters.values()}
+    watched = {each["Properties"]["MetricName"] for each in of_type(template, "AWS::CloudWatch::Alarm").values()}
+    assert counted <= watched
+
+
+def test_three_tries_fit_into_the_service_timeout_that_is_recommended(template: dict[str, Any]) -> None:
+    """ServiceTimeout: 300 leaves room for three timeouts and 180 seconds of pauses between asynchronous tries."""
+    assert 3 * template["Resources"]["CnCidrFunction"]["Properties"]["Timeout"] + 180 < 300
+
+
+def test_a_change_of_the_layer_alone_reaches_the_alias() -> None:
+    """SAM makes a version for new function code only, so the function's artifact carries the digest of the layer."""
+
+    def published(layer: str, function: str) -> set[str]:
+        return set(of_type(expand(layer, function), "AWS::Lambda::Version"))
+
+    assert published("one", "same") == published("two", "same"), "SAM looks at the layer now: the digest can go"
+    assert published("one", "one") != published("one", "two")
+    digest = subprocess.run(
+        ["make", "--silent", "--directory", ROOT / "layers" / "ipam", f"PYTHON={sys.executable}", "digest"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert (BUILD / "CnCidrFunction" / "LAYER").read_text() == digest
+
+
+def test_the_layer_carries_what_is_pinned_and_nothing_that_lambda_has() -> None:
+    """The pinned packages in the tests' versions; no boto3, nothing compiled, no tests, no command line."""
+    pinned = dict(re.findall(r"^([a-z-]+)==(\S+)", (ROOT / "layers/ipam/requirements.txt").read_text(), re.MULTILINE))
+    built = {each.name.removesuffix(".dist-info").rsplit("-", 1)[0] for each in LAYER.glob("*.dist-info")}
+    assert {name.replace("_", "-") for name in built} == set(pinned)
+    assert {name: version(name) for name in pinned} == pinned
+    assert (LAYER / "ipam" / "__init__.py").exists()
+    assert not [name for name in ("boto3", "botocore", "typer", "rich", "bin") if (LAYER / name).exists()]
+    assert not [*LAYER.rglob("*.so"), *LAYER.rglob("tests"), *LAYER.glob("ipam/entrypoints/cli*")]
+
+
+def test_the_layer_ships_byte_code() -> None:
+    """Each module has byte code for this interpreter that is not checked against its source's time."""
+    missing = []
+    for source in LAYER.rglob("*.py"):
+        code = source.parent / "__pycache__" / f"{source.stem}.{sys.implementation.cache_tag}.pyc"
+        # PEP 552: the flags in bytes 4 to 8 are 1 for a hash that is not checked.
+        if not code.exists() or code.read_bytes()[4:8] != b"\x01\x00\x00\x00":
+            missing.append(source)
+    assert missing == []
