@@ -9,9 +9,11 @@ from sortedcontainers import SortedDict
 
 from ipam.adapters.dynamodb import keys
 from ipam.adapters.memory import MemoryStore
+from ipam.services.ports import Conflict
 
 if TYPE_CHECKING:
     from bench.layouts import Layout
+    from ipam.domain.change import Change
 
 BLOCKS: Final = frozenset({"FREE", "USED", "COOL"})
 """Partitions of blocks; the others that a request writes to hold its records (owner, audit, quota)."""
@@ -19,7 +21,11 @@ BLOCKS: Final = frozenset({"FREE", "USED", "COOL"})
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Calls and DynamoDB's capacity units. Those for reading the plan are apart; nothing is in two of the fields."""
+    """Calls and DynamoDB's capacity units; those for reading the plan are apart.
+
+    `refused_units` are the part of `block_units` that went to transactions which were refused: what a conditional write
+    costs whose condition does not hold is charged too, and a transaction is taken to be no cheaper.
+    """
 
     requests: float = 0
     read_units: float = 0
@@ -27,6 +33,7 @@ class Counts:
     record_units: float = 0
     plan_requests: float = 0
     plan_units: float = 0
+    refused_units: float = 0
 
     def __add__(self, other: Counts) -> Counts:
         """Both together."""
@@ -55,6 +62,7 @@ class CountingStore(MemoryStore):
         self._block_units = 0
         self._plan_requests = 0
         self._plan_units = 0.0
+        self._refused_units = 0
 
     @property
     def counts(self) -> Counts:
@@ -66,12 +74,22 @@ class CountingStore(MemoryStore):
             self.consumed.write_units - self._block_units,
             self._plan_requests,
             self._plan_units,
+            self._refused_units,
         )
 
     def seed(self, layout: Layout, pool_id: str) -> None:
         """Put a layout in place of what a pool has; millions of blocks are not placed one transaction at a time."""
         self._partitions[keys.free_partition(pool_id)] = SortedDict(layout.free_records(pool_id))
         self._partitions[keys.used_partition(pool_id)] = SortedDict(layout.held_records(pool_id))
+
+    def commit(self, change: Change) -> None:
+        """See the port; note what a refusal costs."""
+        units = self._block_units
+        try:
+            super().commit(change)
+        except Conflict:
+            self._refused_units += self._block_units - units
+            raise
 
     def _range(self, partition: str, *args: Any, **kwargs: Any) -> list[Any]:
         """Read, and note what the plan cost."""

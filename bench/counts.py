@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Final
 
-from bench.counting import Counts, CountingStore
+from bench.counting import CountingStore, Counts
 from bench.endpoint import TABLE, Endpoint
 from bench.figures import Figure
 from bench.layouts import KINDS, LENGTH, LENGTHS, WIDTH, home, layout
@@ -92,7 +92,7 @@ def _only_exact(spent: Counts) -> None:
         raise AssertionError(message)
 
 
-def allocation_units(counts: tuple[int, ...], series: int) -> Iterator[Figure]:
+def allocation_units(counts: tuple[int, ...], series: int, filled: int) -> Iterator[Figure]:
     """P2: capacity units per allocation."""
     highest = 0.0
     exact = Counts()
@@ -124,46 +124,41 @@ def allocation_units(counts: tuple[int, ...], series: int) -> Iterator[Figure]:
     before = store.counts
     made.allocate(LENGTH)
     yield Figure("P2", "RCU of reading the plan (5 pools and scopes), once in 30 s", (store.counts - before).plan_units)
+    one = _fresh(filled, lambda _: LENGTH)
+    yield Figure("P2", f"WCU, blocks, average of the first {filled:,} in a fresh pool, one size", one.block_units)
+    some = _fresh(filled, lambda made: made.rng.choice(LENGTHS))
+    yield Figure("P2", f"WCU, blocks, average of the first {filled:,} in a fresh pool, mixed sizes", some.block_units)
+    yield Figure("P2", "requests, the same", some.requests)
+
+
+def _fresh(number: int, length: Callable[[World], int]) -> Counts:
+    """Count what an allocation costs on average while a fresh pool fills, splits included."""
+    store = CountingStore()
+    made = world(store, home(number * (1 << (WIDTH - LENGTHS[0]))))
+    before = store.counts
+    for _ in range(number):
+        made.allocate(length(made))
+    return (store.counts - before) / number
 
 
 def release_units(count: int, operations: int) -> Iterator[Figure]:
-    """P7: requests and capacity units per release, over a churn; and on the way P2's averages on a fresh pool."""
-    plain = Churn(count, 0, remembered=True)
-    yield Figure("P2", f"WCU, blocks, fresh pool, the first {count:,} of /{LENGTH}", _fresh_of_one_size(count))
-    yield Figure("P2", f"WCU, blocks, fresh pool, the first {plain.filled:,} of mixed sizes", plain.fresh)
-    yield from _released("warm, pool without cooling", plain, operations)
-    cooling = Churn(count, COOLING_SECONDS, remembered=True)
-    yield from _released("warm, cooling pool", cooling, operations)
-    yield from _released("cold, pool without cooling", Churn(count, 0, remembered=False), operations, COLD_RELEASE)
-    cold = Churn(count, COOLING_SECONDS, remembered=False)
-    yield from _released("cold, cooling pool", cold, operations, COLD_RELEASE)
-    yield Figure("P7", "WCU, records (owner, audit, quota)", plain.released.record_units)
+    """P7: requests and capacity units per release, over a churn."""
+    plain = Churn(count, 0)
+    cooling = Churn(count, COOLING_SECONDS)
+    for remembered, temper in ((True, "warm"), (False, "cold")):
+        for churn, pool in ((plain, "pool without cooling"), (cooling, "cooling pool")):
+            churn.run(operations, remembered=remembered)
+            spent, which = churn.released, f"{temper}, {pool}"
+            yield Figure("P7", f"requests, {which}", spent.requests, 1.1, reason="" if remembered else COLD_RELEASE)
+            yield Figure("P7", f"RCU, {which}", spent.read_units, 0.5)
+            yield Figure("P7", f"WCU, blocks, {which}", spent.block_units, 6.5)
+            if remembered:
+                yield Figure("P7", f"of these, in transactions that were refused, {which}", spent.refused_units)
+                yield Figure("P7", f"WCU, records (owner, audit, quota), {which}", spent.record_units)
     yield from _announced(plain)
-    for name, value in (
-        ("requests", cooling.upkeep.requests),
-        ("RCU", cooling.upkeep.read_units),
-        ("WCU for blocks", cooling.upkeep.block_units),
-    ):
-        yield Figure("P7", f"later, per block that has cooled: {name} of upkeep", value)
-
-
-def _fresh_of_one_size(count: int) -> float:
-    """Count what the blocks of an allocation cost on a fresh pool, splits included."""
-    store = CountingStore()
-    made = world(store, home(count * (1 << (WIDTH - LENGTH))))
-    before = store.counts
-    for _ in range(count):
-        made.allocate(LENGTH)
-    return ((store.counts - before) / count).block_units
-
-
-def _released(which: str, churn: Churn, operations: int, reason: str = "") -> Iterator[Figure]:
-    """Run a churn and give what a release in it costs."""
-    churn.run(operations)
-    spent = churn.released
-    yield Figure("P7", f"requests, {which}", spent.requests, 1.1, reason=reason)
-    yield Figure("P7", f"RCU, {which}", spent.read_units, 0.5)
-    yield Figure("P7", f"WCU, blocks, {which}", spent.block_units, 6.5)
+    yield Figure("P7", "later, per block that has cooled: requests of upkeep", cooling.upkeep.requests)
+    yield Figure("P7", "later, per block that has cooled: RCU of upkeep", cooling.upkeep.read_units)
+    yield Figure("P7", "later, per block that has cooled: WCU of upkeep, blocks", cooling.upkeep.block_units)
 
 
 def _announced(churn: Churn) -> Iterator[Figure]:
@@ -188,9 +183,7 @@ def _announced(churn: Churn) -> Iterator[Figure]:
 class Churn:
     """A pool filled with mixed sizes, a quarter of it given back, and then operations by lot, as many of each kind."""
 
-    def __init__(
-        self, count: int, cooling_seconds: int, *, remembered: bool, endpoint: Endpoint | None = None
-    ) -> None:
+    def __init__(self, count: int, cooling_seconds: int, endpoint: Endpoint | None = None) -> None:
         """Fill the pool through the engine itself: in the store that counts, or in the table of an endpoint."""
         memory = CountingStore()
         self._meter = endpoint or memory
@@ -199,12 +192,9 @@ class Churn:
         self.released = Counts()
         self.upkeep = Counts()
         self._cooling = bool(cooling_seconds)
-        self._remembered = remembered
-        self.filled = count * 4 // 3
-        before = self.counts
-        self._leases = [self._allocate() for _ in range(self.filled)]
-        self.fresh = ((self.counts - before) / self.filled).block_units
-        for _ in range(self.filled - count):
+        filled = count * 4 // 3
+        self._leases = [self._allocate() for _ in range(filled)]
+        for _ in range(filled - count):
             self.world.release(self._drawn())
         self.world.clock.time += cooling_seconds * 1000
         self._clean()
@@ -214,8 +204,11 @@ class Churn:
         """All that was counted so far."""
         return self._meter.counts
 
-    def run(self, operations: int) -> None:
-        """Allocate and release, and count what a release costs, and a block that has cooled."""
+    def run(self, operations: int, *, remembered: bool) -> None:
+        """Allocate and release, and count what a release costs, and a block that has cooled.
+
+        A process that remembers knows the owner's record; one that does not has to read it.
+        """
         released = cooled = 0
         spent = upkeep = Counts()
         for number in range(operations):
@@ -225,7 +218,7 @@ class Churn:
                 continue
             lease = self._drawn()
             before = self.counts
-            self.world.release(lease, remembered=self._remembered)
+            self.world.release(lease, remembered=remembered)
             spent += self.counts - before
             released += 1
             if number % UPKEEP_EVERY == 0:
@@ -265,10 +258,10 @@ def agreement(count: int, operations: int) -> Iterator[Figure]:
     for cooling in (0, COOLING_SECONDS):
         totals = []
         for endpoint in (None, Endpoint()):
-            churn = Churn(count, cooling, remembered=False, endpoint=endpoint)
-            churn.run(operations)
+            churn = Churn(count, cooling, endpoint)
+            churn.run(operations, remembered=False)
             totals.append(churn.counts)
         between = totals[0] - totals[1]
         apart += sum(abs(getattr(between, field.name)) for field in fields(between))
     what = f"difference between the counts by record and by item sent, {operations:,} operations of churn"
-    yield Figure("all", what, apart, 0)
+    yield Figure("P1, P2, P7", what, apart, 0)

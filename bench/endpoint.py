@@ -4,8 +4,8 @@ A client of botocore does all its work (it serialises, signs, parses and checks)
 the answer is made here. The time that this takes is known and is taken off, so that what is left is the client's own.
 There is no network and no TLS in it, for any design that is measured.
 
-It understands what `ipam.adapters.dynamodb.store` and `bench.naive` say, and refuses everything else. It counts capacity
-units by the items on the wire; `ipam.adapters.memory` counts by records, and the two have to agree.
+It understands what `ipam.adapters.dynamodb.store` and `bench.naive` say, and refuses everything else. It counts
+capacity units by the items on the wire; `ipam.adapters.memory` counts by records, and the two have to agree.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ipam.adapters.dynamodb.items import Item
 
 TABLE: Final = "bench"
+NOBODY: Final = "nobody"
 PAGE: Final = 1 << 20
 """Bytes of one page of a Query."""
 
@@ -63,15 +64,13 @@ class Endpoint:
 
     def __init__(self) -> None:
         """Start with an empty table."""
-        self._partitions: dict[str, SortedDict] = {}
+        self._partitions: dict[str, SortedDict[str, Any]] = {}
         self.counts = Counts()
         self.seconds = 0.0
 
-    def connect(self) -> Any:  # noqa: ANN401 - botocore makes its clients' classes at run time
+    def connect(self) -> Any:
         """Make the client that the functions use, with its calls answered here."""
-        boto3.setup_default_session(
-            aws_access_key_id="AKIAEXAMPLE", aws_secret_access_key="none", region_name="eu-central-1"
-        )
+        boto3.setup_default_session(aws_access_key_id=NOBODY, aws_secret_access_key=NOBODY, region_name="eu-central-1")
         client = connect()
         client.meta.events.register("before-send.dynamodb", self._answer)
         return client
@@ -99,7 +98,7 @@ class Endpoint:
         body = json.loads(request.body)
         answer = calls[operation](body)
         content = json.dumps(answer).encode()
-        headers = {"Content-Type": "application/x-amz-json-1.0", "x-amz-crc32": str(zlib.crc32(content))}
+        headers: Any = {"Content-Type": "application/x-amz-json-1.0", "x-amz-crc32": str(zlib.crc32(content))}
         response = AWSResponse(request.url, 400 if "__type" in answer else 200, headers, _Body(content))
         self.seconds += time.process_time() - started
         return response
@@ -109,7 +108,8 @@ class Endpoint:
         asked = _RANGE.fullmatch(body["KeyConditionExpression"])
         if asked is None or body["TableName"] != TABLE:
             raise NotImplementedError(body)
-        partition, low, high = (body["ExpressionAttributeValues"][name]["S"] if name else None for name in asked.groups())
+        values = body["ExpressionAttributeValues"]
+        partition, low, high = (values[name]["S"] if name else None for name in asked.groups())
         backwards = not body.get("ScanIndexForward", True)
         start = body.get("ExclusiveStartKey", {}).get("SK", {}).get("S")
         if start is not None:
@@ -159,6 +159,7 @@ class Endpoint:
         self.counts += Counts(1, 0, blocks, sum(write.units for write in writes) - blocks)
         reasons = [write.reason() for write in writes]
         if any(reason["Code"] != "None" for reason in reasons):
+            self.counts += Counts(refused_units=blocks)
             return {
                 "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
                 "Message": "Transaction cancelled",
@@ -172,10 +173,10 @@ class Endpoint:
                 self._rows(partition)[sort] = write.after
         return {}
 
-    def _rows(self, partition: str | None) -> SortedDict:
+    def _rows(self, partition: str | None) -> SortedDict[str, Any]:
         return self._partitions.setdefault(partition or "", SortedDict())
 
-    def _item(self, partition: str | None, sort: str) -> Any:  # noqa: ANN401 - an item, or None
+    def _item(self, partition: str | None, sort: str) -> Any:
         """Give an item as the table has it."""
         rows = self._partitions.get(partition or "")
         stored = None if rows is None else rows.get(sort)
@@ -200,7 +201,7 @@ class _Write:
         size = max(items.size(item) if item else 0 for item in (self.before, self.after))
         self.units = 2 * max(1, math.ceil(size / WRITE_UNIT))
 
-    def _after(self, kind: str) -> Any:  # noqa: ANN401 - an item, or None
+    def _after(self, kind: str) -> Any:
         """Give the item as it is to be."""
         match kind:
             case "Put":

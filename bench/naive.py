@@ -24,7 +24,7 @@ VERSION = {"PK": {"S": "NAIVE#versions"}, "SK": {"S": "pool"}}
 class NaivePool:
     """One pool in that design."""
 
-    def __init__(self, endpoint: Endpoint, layout: Layout, client: Any) -> None:  # noqa: ANN401 - made at run time
+    def __init__(self, endpoint: Endpoint, layout: Layout, client: Any) -> None:
         """Store a layout, and use it through a client."""
         self._client = client
         self._provisioned = str(layout.provisioned)

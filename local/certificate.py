@@ -5,7 +5,7 @@ The emulator would make one with the openssl program, which a fresh machine may 
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 from typing import TYPE_CHECKING
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DAYS = 825
-_RENEW_WITHIN = datetime.timedelta(days=30)
+_RENEW_WITHIN = dt.timedelta(days=30)
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
-    """Give the paths of the certificate and of its key in `folder`; they are made unless they still hold for a while."""
+    """Give the paths of the certificate and of its key in `folder`, made anew when they soon end."""
     folder.mkdir(parents=True, exist_ok=True)
     cert, key = folder / "server.crt", folder / "server.key"
     if not (key.exists() and cert.exists() and _holds(cert)):
@@ -32,13 +32,13 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 def _holds(cert: Path) -> bool:
     end = x509.load_pem_x509_certificate(cert.read_bytes()).not_valid_after_utc
-    return end - datetime.datetime.now(datetime.UTC) > _RENEW_WITHIN
+    return end - dt.datetime.now(dt.UTC) > _RENEW_WITHIN
 
 
 def _make(cert: Path, key: Path) -> None:
     secret = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cn-ipam local twin")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     # Trusted by being named, so it signs itself; a client that demands a chain finds it complete.
     signed = (
@@ -47,8 +47,8 @@ def _make(cert: Path, key: Path) -> None:
         .issuer_name(name)
         .public_key(secret.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=_DAYS))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=_DAYS))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

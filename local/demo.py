@@ -173,7 +173,7 @@ class Demo:
 
     def _tenant_key(self) -> str:
         """Ask the command line for the account's key, as an administrator would."""
-        command = [Path(sys.executable).with_name("ipam"), "tenant", "key", MEMBER_ACCOUNT]
+        command = [str(Path(sys.executable).with_name("ipam")), "tenant", "key", MEMBER_ACCOUNT]
         environment = {**os.environ, **self.twin.env()}
         done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
         return done.stdout.strip()

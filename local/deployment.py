@@ -122,7 +122,7 @@ def _long_form(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
 
 _Loader.add_multi_constructor("!", _long_form)
 # A date such as the template's version is the text that it looks like.
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _loader, node: node.value)
 
 
 def _read(template: Path) -> dict[str, Any]:

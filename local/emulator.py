@@ -1,9 +1,9 @@
 """The emulator's process: the bridges registered, then ministack served until it is told to stop.
 
 Started by `local.twin` in a process group of its own, as `python -m local.emulator SETTINGS`. The launcher keeps the
-other end of a pipe, the lifeline: when it closes, the launcher has ended, however it died. Then the state is saved, if it
-is to be kept, and the whole group ends, Lambda workers and all. (The emulator's own way to end waits half a minute for
-clients that keep a TLS connection open, and saves only after that.)
+other end of a pipe, the lifeline: when it closes, the launcher has ended, however it died. Then the state is saved, if
+it is to be kept, and the whole group ends, Lambda workers and all. (The emulator's own way to end waits half a minute
+for clients that keep a TLS connection open, and saves only after that.)
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _save() -> None:
     if app._MAIN_LOOP is None:  # noqa: SLF001
         return  # it has not begun to serve: what was saved last is what there is
 
-    async def save() -> None:  # noqa: RUF029
+    async def save() -> None:
         persistence.save_all(app._build_persistence_save_dict())  # noqa: SLF001
 
     asyncio.run_coroutine_threadsafe(save(), app._MAIN_LOOP).result(_SAVE_SECONDS)  # noqa: SLF001

@@ -5,7 +5,7 @@ Apart from `local.twin`, because importing boto3 takes longer than starting the 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import boto3
 from botocore.config import Config
@@ -15,7 +15,7 @@ from local.settings import REGION
 _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
     # The twin is on loopback; a proxy of the surroundings must not be asked for it.
-    proxies={"http": None, "https": None},
+    proxies=cast("Any", {"http": None, "https": None}),
     s3={"addressing_style": "path"},
 )
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +71,7 @@ class Settings:
     state: Path | None = None
     template: Path | None = None
     account: str = NETWORK_ACCOUNT
-    organization: Organization = Organization.parse(_ORGANIZATION)
+    organization: Organization = field(default_factory=lambda: Organization.parse(_ORGANIZATION))
     retry_delays: tuple[float, ...] = (0.5, 1.0)
     duplicates: bool = False
     record: bool = False

@@ -3,8 +3,8 @@
     with local.twin.start() as twin:
         twin.session("222222222222").client("cloudformation").create_stack(...)
 
-A twin is an emulator in a process group of its own, on one port of 127.0.0.1. Stopping it ends the group, Lambda workers
-and all. Should the launcher die without stopping it, the group ends by itself (see `local.emulator`).
+A twin is an emulator in a process group of its own, on one port of 127.0.0.1. Stopping it ends the group, Lambda
+workers and all. Should the launcher die without stopping it, the group ends by itself (see `local.emulator`).
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Twin:
         return TwinSession(self.endpoint, str(self.ca_bundle), account)
 
     def env(self, account: str | None = None) -> dict[str, str]:
-        """Give the exports that lead a program to this twin, as an account; the network account unless another is named."""
+        """Give the exports that lead a program to this twin, with an account's rights: the network's by default."""
         exports = {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_CA_BUNDLE": str(self.ca_bundle),
@@ -137,6 +137,8 @@ class Twin:
             DeploymentError: the system could not be deployed; nothing is left running.
         """
         self.port = self._free_port()
+        if self._settings.template is not None and not self._settings.template.is_file():
+            raise TwinError(f"{self._settings.template} is not there: run `make build` first, which runs `sam build`")
         try:
             self._make_folder()
             self._spawn()
@@ -317,10 +319,10 @@ class Twin:
 
 
 def start(settings: Settings | None = None, **changes: Any) -> Twin:
-    """Start a twin on a free port, in a folder of its own, with what the changes say of `Settings`' fields.
+    """Start a twin on a free port, in a folder of its own; `changes` are fields of `Settings`.
 
-    Without `directory`, its exports go to the twin's own temporary folder; without `template`, what `make build` built is
-    deployed; `template=None` deploys nothing.
+    Without `template`, what `make build` built is deployed; `template=None` deploys nothing. Two twins side by side
+    need a `directory` each, for their exports.
     """
     chosen = replace(settings or Settings(template=_ROOT / ".aws-sam" / "build" / "template.yaml"), **changes)
     return Twin(chosen).start()

@@ -175,9 +175,9 @@ class Desk:
         """Serve a Delete with an id that CloudFormation made up."""
         return abandon(self.ports, self.giving_back(name, at=at), self.deadline)
 
-    def reclaim(self, pool_id: str, family: Family = 4, length: int = 0) -> bool:
+    def reclaim(self, pool_id: str, family: Family = 4, wanted: Cidr | int | None = None) -> bool:
         """Do the upkeep of a pool."""
-        return reclaim(self.ports, self.store.plan().space(pool_id), family, length, self.deadline)
+        return reclaim(self.ports, self.store.plan().space(pool_id), family, wanted, self.deadline)
 
     def record(self, name: str = "Net", stack: str = STACK) -> OwnerRecord:
         """Read what a resource holds."""

@@ -1,8 +1,8 @@
 """CloudFormation's side of the custom resource protocol.
 
 Gap: the emulator calls the function synchronously and once, takes any answer, and forgets a resource whose Create
-failed. Restored here: what a request carries, what an answer must be, how long CloudFormation waits, and what it makes of
-an answer that is none:
+failed. Restored here: what a request carries, what an answer must be, how long CloudFormation waits, and what it makes
+of an answer that is none:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requesttypes.html
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudformation-customresource.html
@@ -13,7 +13,7 @@ after a failed Create, the rollback) is `stacks`'.
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import json
 import secrets
 import threading
@@ -170,7 +170,7 @@ class Driver:
             return
         # What follows the question mark is a right to answer; a record gives nobody that right.
         shown = {**event, "ResponseURL": event["ResponseURL"].partition("?")[0]}
-        at = datetime.datetime.now(datetime.UTC).isoformat()
+        at = dt.datetime.now(dt.UTC).isoformat()
         line = json.dumps({"at": at, **happening, "event": shown})
         with self._writing, self._records.open("a") as file:
             file.write(line + "\n")
@@ -182,6 +182,29 @@ def judge(body: bytes, event: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     Raises:
         CustomResourceError: the answer says FAILED, or is none.
     """
+    answer = _object(body)
+    for name in ("StackId", "RequestId", "LogicalResourceId"):
+        if answer.get(name) != event[name]:
+            raise CustomResourceError(f"Invalid {name}")
+    physical_id = answer.get("PhysicalResourceId")
+    if not isinstance(physical_id, str) or not 0 < len(physical_id.encode()) <= MAX_PHYSICAL_ID:
+        raise CustomResourceError("Invalid PhysicalResourceId")
+    data = answer.get("Data") or {}
+    if answer.get("Status") == "FAILED" and answer.get("Reason"):
+        raise CustomResourceError(
+            f"Received response status [FAILED] from custom resource. Message returned: {answer['Reason']} "
+            f"(RequestToken: {event['RequestId']}, HandlerErrorCode: GeneralServiceException)",
+            physical_id,
+        )
+    if answer.get("Status") != "SUCCESS":
+        wrong = "Reason" if answer.get("Status") == "FAILED" else "Status"
+        raise CustomResourceError(f"Invalid {wrong}", physical_id)
+    if not isinstance(data, dict):
+        raise CustomResourceError("Invalid Data", physical_id)
+    return physical_id, as_strings(data)
+
+
+def _object(body: bytes) -> dict[str, Any]:
     if len(body) > MAX_RESPONSE_BYTES:
         raise CustomResourceError("Response object is too long.")
     try:
@@ -190,26 +213,7 @@ def judge(body: bytes, event: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         answer = None
     if not isinstance(answer, dict):
         raise CustomResourceError("Invalid Json: the response is not a JSON object")
-    for name in ("StackId", "RequestId", "LogicalResourceId"):
-        if answer.get(name) != event[name]:
-            raise CustomResourceError(f"Invalid {name}")
-    physical_id = answer.get("PhysicalResourceId")
-    if not isinstance(physical_id, str) or not 0 < len(physical_id.encode()) <= MAX_PHYSICAL_ID:
-        raise CustomResourceError("Invalid PhysicalResourceId")
-    status, reason, data = answer.get("Status"), answer.get("Reason"), answer.get("Data") or {}
-    if status not in {"SUCCESS", "FAILED"}:
-        raise CustomResourceError("Invalid Status", physical_id)
-    if status == "FAILED":
-        if not reason:
-            raise CustomResourceError("Invalid Reason", physical_id)
-        raise CustomResourceError(
-            f"Received response status [FAILED] from custom resource. Message returned: {reason} "
-            f"(RequestToken: {event['RequestId']}, HandlerErrorCode: GeneralServiceException)",
-            physical_id,
-        )
-    if not isinstance(data, dict):
-        raise CustomResourceError("Invalid Data", physical_id)
-    return physical_id, as_strings(data)
+    return answer
 
 
 def as_strings(value: Any) -> Any:

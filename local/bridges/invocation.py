@@ -81,14 +81,14 @@ def resolve(token: object, organization: Organization) -> Target:
 
 def _denied(arn: str, account: str) -> str:
     return (
-        f"User: arn:aws:iam::{account}:root is not authorized to perform: lambda:InvokeFunction on resource: {arn} because "
-        f"no resource-based policy allows the lambda:InvokeFunction action (Service: Lambda, Status Code: 403, "
+        f"User: arn:aws:iam::{account}:root is not authorized to perform: lambda:InvokeFunction on resource: {arn} "
+        "because no resource-based policy allows the lambda:InvokeFunction action (Service: Lambda, Status Code: 403, "
         f"Request ID: {new_uuid()}) (HandlerErrorCode: AccessDenied)"
     )
 
 
 def _target(arn: str, qualifier: str | None, function: dict[str, Any], record: dict[str, Any]) -> Target:
-    # The context's invoked_function_arn is the ARN that was called; concurrency is reserved for the function as a whole.
+    # The context's invoked_function_arn is the ARN that was called; concurrency is the function's as a whole.
     running = {
         **record,
         "config": {**record["config"], "FunctionArn": arn},
@@ -127,9 +127,11 @@ class Delivery:
     def _run(self, copy: int) -> None:
         began = time.monotonic()
         result: dict[str, Any] = {}
-        attempt = 1
+        attempt, seen = 1, 0
         while attempt <= self.target.attempts:
-            self.observe({"kind": "delivery", "attempt": attempt, "copy": copy, "function": self.target.arn})
+            if attempt > seen:  # a throttled attempt is the same one until it is let in
+                seen = attempt
+                self.observe({"kind": "delivery", "attempt": attempt, "copy": copy, "function": self.target.arn})
             result = lambda_svc._execute_function_with_config_scope(  # noqa: SLF001
                 self.target.record, json.loads(self.payload)
             )

@@ -52,11 +52,10 @@ def block(text: object, parameter: str, code: str) -> ipaddress.IPv4Network:
     """
     if not text:
         raise Ec2Error("MissingParameter", f"The request must contain the parameter {parameter}")
+    address, _, length = str(text).partition("/")
+    bits = int(length) if length.isascii() and length.isdigit() else -1
     try:
-        address, separator, length = str(text).partition("/")
-        if not (separator and length.isascii() and length.isdigit()):
-            raise ValueError
-        network = ipaddress.IPv4Network((ipaddress.IPv4Address(address), int(length)), strict=False)
+        network = ipaddress.IPv4Network((ipaddress.IPv4Address(address), bits), strict=False)
     except ValueError:
         message = f"Value ({text}) for parameter {parameter} is invalid. This is not a valid CIDR block."
         raise Ec2Error("InvalidParameterValue", message) from None

@@ -48,7 +48,7 @@ def _names(patterns: str | list[str] | None, value: str) -> bool:
 def _is_principal(principal: str | Mapping[str, Any] | None, account: str) -> bool:
     named = principal.get("AWS", []) if isinstance(principal, Mapping) else principal
     listed = [named] if isinstance(named, str) else named or []
-    return any(name == "*" or name == account or name == f"arn:aws:iam::{account}:root" for name in listed)
+    return any(name in {"*", account, f"arn:aws:iam::{account}:root"} for name in listed)
 
 
 def _holds(conditions: Mapping[str, Mapping[str, Any]], facts: Mapping[str, str]) -> bool:

@@ -1,7 +1,7 @@
 """The pre-signed URL that a custom resource answers to, and the endpoint behind it.
 
-Gap: the emulator takes an answer at a path of its own, without a signature, from anybody, for any content type. AWS gives
-a pre-signed S3 PUT whose key is `StackId|LogicalResourceId|RequestId`:
+Gap: the emulator takes an answer at a path of its own, without a signature, from anybody, for any content type. AWS
+gives a pre-signed S3 PUT whose key is `StackId|LogicalResourceId|RequestId`:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requesttypes.html and
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 The bucket's name is AWS's own; only its host is the twin's, so the bucket stands in the path. As S3 does, an URL is

@@ -2,9 +2,9 @@
 
 Gap: the emulator makes one resource after the other, stops at the first failure as if nothing else were under way,
 forgets the resource that failed, and deletes replaced resources before the update is complete. CloudFormation works on
-everything whose dependencies are met at once; a failure cancels what is under way beside it; what failed or was cancelled
-is deleted too, since its provider may have made something; an update's old resources go in a clean-up phase of their own,
-and a rollback is an update back:
+everything whose dependencies are met at once; a failure cancels what is under way beside it; what failed or was
+cancelled is deleted too, since its provider may have made something; an update's old resources go in a clean-up phase
+of their own, and a rollback is an update back:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stack-failure-options.html
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-update-behaviors.html
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requesttypes.html
@@ -54,9 +54,7 @@ def is_custom(resource_type: str) -> bool:
     return resource_type.startswith("Custom::") or resource_type == _CUSTOM
 
 
-async def in_order(
-    names: list[str], needs: Mapping[str, set[str]], work: Callable[[str], Awaitable[None]]
-) -> None:
+async def in_order(names: list[str], needs: Mapping[str, set[str]], work: Callable[[str], Awaitable[None]]) -> None:
     """Run `work` for every name at once, each as soon as the names that it needs are done."""
     tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -181,7 +179,7 @@ async def _call(resource_type: str, function: Callable[..., Any], *arguments: An
 
 
 class Deployment:
-    """A create or an update: every resource of the template made or changed, or the first failure and what it cancels."""
+    """A create or an update: every resource of the template, or the first failure and what it cancels."""
 
     def __init__(self, scene: Scene, previous: Record | None) -> None:
         self.scene, self.previous = scene, previous
@@ -441,27 +439,26 @@ async def _clean_up(run: Deployment, previous: Record, kept: set[str]) -> None:
     scene = run.scene
     scene.status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
     old = Scene(scene.driver, scene.name, scene.stack, previous.get("_template") or {}, previous["_resolved_params"])
+    left_out = {name: record for name, record in run.before.items() if name not in kept}
     victims = {}
-    for name, record in run.replaced.items():
-        if not scene.retains(name, "UpdateReplacePolicy", run.resources):
+    for name, record in (run.replaced | left_out).items():
+        gone = name in left_out
+        by, policy, resources = (
+            (old, "DeletionPolicy", run.before) if gone else (scene, "UpdateReplacePolicy", run.resources)
+        )
+        if not by.retains(name, policy, resources):
             victims[name] = record
-        elif record["PhysicalResourceId"] != run.resources[name]["PhysicalResourceId"]:
-            scene.event(name, record["ResourceType"], "DELETE_SKIPPED", physical_id=record["PhysicalResourceId"])
-    for name, record in run.before.items():
-        if name in kept:
             continue
-        if old.retains(name, "DeletionPolicy", run.before):
-            scene.event(name, record["ResourceType"], "DELETE_SKIPPED", physical_id=record["PhysicalResourceId"])
+        if gone:
             run.resources.pop(name, None)
-        else:
-            victims[name] = record
+        scene.event(name, record["ResourceType"], "DELETE_SKIPPED", physical_id=record["PhysicalResourceId"])
 
-    def gone(name: str) -> None:
-        if name not in kept:
+    def forget(name: str) -> None:
+        if name in left_out:
             run.resources.pop(name, None)
 
-    for name, reason in (await old.delete_all(victims, gone)).items():
-        if name not in kept and name in run.resources:
+    for name, reason in (await old.delete_all(victims, forget)).items():
+        if name in left_out:
             run.resources[name] |= {"ResourceStatus": "DELETE_FAILED", "ResourceStatusReason": reason}
 
 

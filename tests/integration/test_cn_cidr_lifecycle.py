@@ -52,6 +52,7 @@ class Failing(Around):
         self._fault: Exception | None = fault
 
     def call(self, name: str, do: Callable[[], Any], args: tuple[Any, ...]) -> Any:
+        """See the parent."""
         if name == self._name and self._fault is not None:
             fault, self._fault = self._fault, None
             raise fault
@@ -358,8 +359,8 @@ def test_without_time_nothing_is_committed(stage: Stage) -> None:
 
 def test_the_last_attempt_says_that_it_is_safe_to_retry(stage: Stage) -> None:
     """When nobody would try again, a Create that still has no time is told so, instead of an hour's silence."""
-    stage.context.remaining = 0
-    stage.context.get_remaining_time_in_millis = lambda c=iter([30_000]): next(c, 100)  # type: ignore[method-assign, misc]
+    remaining = iter([30_000])
+    stage.context.get_remaining_time_in_millis = lambda: next(remaining, 100)  # type: ignore[method-assign]
     answer = stage.send("create", late=180_000)
     assert answer["Status"] == "FAILED"
     assert "safe to retry" in answer["Reason"]

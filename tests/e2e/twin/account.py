@@ -42,7 +42,9 @@ class Account:
         resource = {"Type": "Custom::Probe", "Properties": {**known, **properties}}
         return resource | {name: value for name, value in attributes.items() if value is not None}
 
-    def create(self, name: str, resources: dict[str, Any], *, outputs: dict[str, Any] | None = None, **named: Any) -> str:
+    def create(
+        self, name: str, resources: dict[str, Any], *, outputs: dict[str, Any] | None = None, **named: Any
+    ) -> str:
         """Create a stack and give the status that it comes to rest in."""
         self.cloudformation.create_stack(StackName=name, TemplateBody=_template(resources, outputs), **named)
         return self.rest(name)
@@ -92,7 +94,7 @@ class Account:
 
     def requests(self, name: str) -> list[dict[str, Any]]:
         """Give the requests that were sent for a stack, each once, in order."""
-        requests = {}
+        requests: dict[str, dict[str, Any]] = {}
         for record in self.records(name):
             requests.setdefault(record["event"]["RequestId"], record["event"])
         return list(requests.values())

@@ -175,3 +175,29 @@ def test_unknown_attribute_fails_the_stack(member: Account) -> None:
     outputs = {"Out": {"Fn::GetAtt": ["A", "Nothing"]}}
     assert member.create("unknown", {"A": member.probe()}, outputs=outputs) == "ROLLBACK_COMPLETE"
     assert member.said("unknown")[-1] == ("Delete", "A", "probe-A")
+
+
+def test_rollback_that_fails_can_be_continued(member: Account) -> None:
+    """An Update back that fails leaves UPDATE_ROLLBACK_FAILED; ContinueUpdateRollback sends it again, or skips it."""
+    first = {"A": member.probe({"Update": "fail-if:1"}, Value="1"), "B": member.probe(depends_on="A")}
+    member.create("continued", first)
+    changed = {
+        "A": member.probe({"Update": "fail-if:1"}, Value="2"),
+        "B": member.probe({"Update": "fail"}, Value="2", depends_on="A"),
+    }
+    assert member.update("continued", changed) == "UPDATE_ROLLBACK_FAILED"
+    member.cloudformation.continue_update_rollback(StackName="continued")
+    assert member.rest("continued") == "UPDATE_ROLLBACK_FAILED"
+    back = [r for r in member.requests("continued") if r["ResourceProperties"].get("Value") == "1"]
+    assert [r["RequestType"] for r in back] == ["Create", "Update", "Update"]
+    member.cloudformation.continue_update_rollback(StackName="continued", ResourcesToSkip=["A"])
+    assert member.rest("continued") == "UPDATE_ROLLBACK_COMPLETE"
+
+
+def test_rollback_asked_for(member: Account) -> None:
+    """RollbackStack undoes a failed create that was left as it was."""
+    resources = {"A": member.probe(), "B": member.probe({"Create": "fail"}, depends_on="A")}
+    assert member.create("asked", resources, DisableRollback=True) == "CREATE_FAILED"
+    member.cloudformation.rollback_stack(StackName="asked")
+    assert member.rest("asked") == "ROLLBACK_COMPLETE"
+    assert member.said("asked")[2:] == [("Delete", "B", "probe-B"), ("Delete", "A", "probe-A")]

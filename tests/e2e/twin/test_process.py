@@ -49,13 +49,16 @@ class Program:
 
     @property
     def exports(self) -> Path:
+        """What is there while it is ready."""
         return self.folder / "local" / "env"
 
     def ready(self) -> str:
         """Wait for the line that says so, and give the endpoint."""
         line = until(
-            lambda: [line for line in self.output.read_text().splitlines() if line.startswith("ready ")]
-            or self.process.poll() is not None,
+            lambda: (
+                [line for line in self.output.read_text().splitlines() if line.startswith("ready ")]
+                or self.process.poll() is not None
+            ),
             30,
         )
         assert isinstance(line, list), self.output.read_text()
@@ -113,7 +116,7 @@ def test_program(folder: Path, how: signal.Signals) -> None:
     invoke = "aws lambda invoke --function-name $CN_CIDR_FUNCTION_ARN --invocation-type Event --payload"
     sleeping = '{"RequestType":"Create","ResourceProperties":{"Do":{"Any":"sleep:60"}},"LogicalResourceId":"A",'
     sleeping += '"StackId":"s","RequestId":"r","ResponseURL":"none"}'
-    _with_exports(program, f"{invoke} '{sleeping}' --cli-binary-format raw-in-base64-out /dev/null")
+    _with_exports(program, f"{invoke} '{sleeping}' /dev/null")
     # The launcher, the emulator, the worker.
     assert until(lambda: len(program.processes()) >= 3)
     assert program.end(how) == 0
@@ -135,7 +138,7 @@ def test_killed_launcher_takes_everything_along(folder: Path) -> None:
 def test_stopped_while_it_starts(folder: Path, delay: float) -> None:
     """A signal at any moment of the start leaves nothing."""
     program = Program(folder)
-    assert until(lambda: program.output.read_text())
+    assert until(program.output.read_text)
     time.sleep(delay)
     assert program.end(signal.SIGTERM) == 0
     assert until(lambda: not program.processes())
@@ -181,7 +184,7 @@ def test_listens_on_loopback_only(twin: local_twin.Twin) -> None:
 def _listeners(pid: int | None) -> set[tuple[str, int]]:
     sockets = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        target = os.readlink(descriptor) if descriptor.is_symlink() else ""
+        target = str(descriptor.readlink()) if descriptor.is_symlink() else ""
         if target.startswith("socket:["):
             sockets.add(target[8:-1])
     found = set()
@@ -196,7 +199,7 @@ def _listeners(pid: int | None) -> set[tuple[str, int]]:
 
 
 def test_state_survives_a_restart(tmp_path: Path) -> None:
-    """With IPAM_LOCAL_STATE stacks, their resources and the function are there again, and can be updated and deleted."""
+    """With IPAM_LOCAL_STATE stacks, their resources and the function are there again, and work."""
     named: dict[str, Any] = {"template": PROBE, "directory": tmp_path, "state": tmp_path / "state", "record": True}
     vpc = {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.7.0.0/24"}}
     with local_twin.start(**named) as twin:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from datetime import datetime
@@ -146,3 +147,37 @@ def test_stack_id_is_a_genuine_one(member: Account) -> None:
     [event] = member.requests("ids")
     assert event["StackId"] == member.describe("ids")["StackId"]
     assert re.fullmatch(r"arn:aws:cloudformation:eu-central-1:222222222222:stack/ids/[0-9a-f-]{36}", event["StackId"])
+
+
+def test_change_set(member: Account) -> None:
+    """A stack made and changed by change sets, as `aws cloudformation deploy` does it, sends the same requests."""
+    for kind, value in (("CREATE", "1"), ("UPDATE", "2")):
+        template = json.dumps({"Resources": {"A": member.probe(Value=value)}})
+        named = {"StackName": "changes", "ChangeSetName": f"change-{value}"}
+        member.cloudformation.create_change_set(**named, ChangeSetType=kind, TemplateBody=template)
+        member.cloudformation.execute_change_set(**named)
+        assert member.rest("changes") == f"{kind}_COMPLETE"
+    assert member.said("changes") == [("Create", "A", None), ("Update", "A", "probe-A")]
+
+
+def test_loop_in_a_template(member: Account) -> None:
+    """AWS::LanguageExtensions' Fn::ForEach makes as many resources, which are asked for at once."""
+    loop = {"Fn::ForEach::Blocks": ["Name", ["One", "Two", "Three"], {"Block${Name}": member.probe(Value="${Name}")}]}
+    template = json.dumps({"Transform": "AWS::LanguageExtensions", "Resources": loop})
+    named = {"StackName": "loop", "TemplateBody": template, "Capabilities": ["CAPABILITY_AUTO_EXPAND"]}
+    member.cloudformation.create_stack(**named)
+    assert member.rest("loop") == "CREATE_COMPLETE"
+    assert {name for _, name, _ in member.said("loop")} == {"BlockOne", "BlockTwo", "BlockThree"}
+
+
+def test_conditions_can_split_and_substitute(member: Account) -> None:
+    """A condition may compare a part of a string."""
+    part = {"Fn::Select": [1, {"Fn::Split": [",", {"Fn::Sub": "${Accounts},,"}]}]}
+    template = {
+        "Parameters": {"Accounts": {"Type": "String", "Default": "1,2"}},
+        "Conditions": {"Second": {"Fn::Equals": [part, "2"]}, "Empty": {"Fn::Equals": [part, ""]}},
+        "Resources": {"A": {**member.probe(), "Condition": "Second"}, "B": {**member.probe(), "Condition": "Empty"}},
+    }
+    member.cloudformation.create_stack(StackName="parts", TemplateBody=json.dumps(template))
+    assert member.rest("parts") == "CREATE_COMPLETE"
+    assert member.said("parts") == [("Create", "A", None)]

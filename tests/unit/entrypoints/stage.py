@@ -42,9 +42,7 @@ MASTER = b"the master key of the tests"
 PLACEHOLDER = "replace-with-the-output-of-ipam-tenant-key"
 FUNCTION_ARN = "arn:aws:lambda:eu-central-1:123456789012:function:cn-ipam-cn-cidr:live"
 PLACE = Place(REGION, "aws", "")
-SETTINGS = Settings(
-    table_name="table", master_key_secret="secret", response_endpoint="", region=REGION, ca_bundle=""
-)
+SETTINGS = Settings(table_name="table", master_key_secret="secret", response_endpoint="", region=REGION, ca_bundle="")
 HOST = "cloudformation-custom-resource-response-eucentral1.s3.eu-central-1.amazonaws.com"
 
 _services = itertools.count()
@@ -160,7 +158,9 @@ class Stage:
     def __init__(self, store: Store | None = None, settings: Settings = SETTINGS) -> None:
         self.clock = FixedClock(at(7))
         self.chance = CountingChance()
-        self.desk = Desk(clock=self.clock, chance=self.chance) if store is None else Desk(store, self.clock, self.chance)
+        self.desk = (
+            Desk(clock=self.clock, chance=self.chance) if store is None else Desk(store, self.clock, self.chance)
+        )
         self.secrets = FakeSecrets(MASTER)
         self.mailbox = Mailbox()
         self.context = FakeContext()
@@ -216,4 +216,3 @@ class Stage:
     def held(self) -> list[str]:
         """Read what stacks hold of the pool for VPCs."""
         return self.desk.held(self.vpcs.pool_id)
-

@@ -64,7 +64,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         """Start with nothing stored."""
-        self._partitions: dict[str, SortedDict] = {}
+        self._partitions: dict[str, SortedDict[str, Any]] = {}
         self._lock = threading.Lock()
         self.consumed = Consumed()
 
@@ -182,7 +182,8 @@ class MemoryStore:
             return OwnerRecord(key) if record is None else record
 
     def _find(self, key: keys.Key) -> Any:
-        return self._partitions.get(key.partition, {}).get(key.sort)
+        rows = self._partitions.get(key.partition)
+        return None if rows is None else rows.get(key.sort)
 
     def _held(self, account: str, pool_id: str) -> ChangeQuota:
         found = self._find(keys.quota(account, pool_id))

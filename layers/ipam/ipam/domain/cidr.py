@@ -8,7 +8,7 @@ two spellings of one block must never look like two blocks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal
 
 import netaddr
 
@@ -58,7 +58,7 @@ class Cidr:
         canonical = f"{network.network}/{network.prefixlen}"
         if text != canonical:
             raise MalformedCidrError(text, canonical if "/" in text else None)
-        return cls(cast("Family", network.version), int(network.first), int(network.prefixlen))
+        return cls(network.version, int(network.first), int(network.prefixlen))
 
     def __str__(self) -> str:
         """Write the canonical spelling."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ipam.domain.cidr import Cidr
 from ipam.domain.errors import SubnetsDoNotFitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+
+MAX_JOINED: Final = 64
+"""Buddies that are swallowed in one change: a transaction takes no more, and only IPv6 has more levels than that."""
 
 
 def remainders(block: Cidr, taken: Cidr) -> list[Cidr]:
@@ -55,13 +58,13 @@ def pick(fits: Sequence[Cidr], attempt: int, choose: Callable[[Sequence[Cidr]], 
 
 
 def join(block: Cidr, free: Collection[Cidr], inside: Cidr) -> tuple[Cidr, list[Cidr]]:
-    """Grow a block over its free buddies, as far as one provisioned CIDR reaches (I2).
+    """Grow a block over its free buddies, as far as one provisioned CIDR and one change reach (I2).
 
     Returns:
         The joined block, and the buddies that it swallowed.
     """
-    swallowed = []
-    while block.length > inside.length and block.buddy in free:
+    swallowed: list[Cidr] = []
+    while block.length > inside.length and block.buddy in free and len(swallowed) < MAX_JOINED:
         swallowed.append(block.buddy)
         block = block.parent
     return block, swallowed

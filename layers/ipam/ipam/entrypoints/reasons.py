@@ -158,13 +158,13 @@ def _(error: PoolExhaustedError) -> str:
         largest, smaller = "nothing is free", ""
     else:
         largest = f"the largest free block is {error.largest}"
-        smaller = f"a /{error.largest.length} or smaller, or for "
+        smaller = f"a /{error.largest.length} or smaller, or "
     cooling, wait = "nothing is cooling", ""
     if error.cooling_until is not None:
         addresses = f" ({error.cooling_addresses} addresses)" if error.cooling_addresses < MANY else ""
         cooling = f"{error.cooling_blocks} cooling{addresses}, next free {_time(error.cooling_until)}"
-        wait = " Or retry then."
-    return f"{asked}: {largest}; {cooling}. Ask for {smaller}more space in the pool.{wait}"
+        wait = ", or retry then"
+    return f"{asked}: {largest}; {cooling}. Ask for {smaller}more space{wait}."
 
 
 @_sentence.register

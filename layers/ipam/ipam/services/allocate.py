@@ -20,8 +20,6 @@ from ipam.domain.errors import (
     CidrNotInPoolError,
     ContendedError,
     NetmaskLengthError,
-    NoPoolForRequestError,
-    NoSuchPoolError,
     PermanentError,
     PoolExhaustedError,
     QuotaExceededError,
@@ -31,7 +29,7 @@ from ipam.domain.free_space import carve, pick, remainders
 from ipam.domain.owner import Grant, OwnerRecord, digest
 from ipam.domain.pool import units
 from ipam.services.audit import note, note_request
-from ipam.services.plan import current_plan
+from ipam.services.plan import current_candidates, current_plan
 from ipam.services.ports import Conflict
 from ipam.services.reclaim import reclaim
 
@@ -155,12 +153,7 @@ def _unless_granted(order: _Order, serve: Callable[[], Allocated]) -> Allocated:
 def _from_first_with_room(order: _Order) -> Allocated:
     """Try the pools that fit in their order; if none serves, the first one's refusal is the answer."""
     ask = order.request.ask
-    try:
-        plan = current_plan(order.ports)
-        pools = plan.candidates(ask)
-    except (NoSuchPoolError, NoPoolForRequestError):
-        plan = current_plan(order.ports, fresh=True)
-        pools = plan.candidates(ask)
+    plan, pools = current_candidates(order.ports, ask)
     refusals: list[PermanentError] = []
     for pool in pools:
         try:
@@ -237,7 +230,9 @@ class _Order:
             if hint is not None:
                 return hint, True
         fits = self._fits(space, length)
-        if not fits and reclaim(self.ports, space, self._family, exact or length, self.deadline):
+        if not fits:
+            # Whether or not there was anything left to do: somebody else may just have done it.
+            reclaim(self.ports, space, self._family, exact or length, self.deadline)
             fits = self._fits(space, length)
         if not fits:
             raise self._why_not(space, length)
@@ -340,7 +335,9 @@ class _Order:
             return False
         if ChangeQuota in refused:
             raise self._over_quota(space)
-        if TakeFree not in refused and {PutAllocation, PutFree} & refused.keys():
+        # While another transaction is under way, what it puts may show before what it takes is gone.
+        busy = any(refusal.busy for refusal in conflict.refusals)
+        if not busy and TakeFree not in refused and {PutAllocation, PutFree} & refused.keys():
             message = f"I1: a free block of {space.pool_id} was held by someone"
             raise AssertionError(message)
         return True

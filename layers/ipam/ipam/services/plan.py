@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from ipam.domain import ids
 from ipam.domain.change import Change, PutAudit, PutFree, PutName, PutPool, PutScope
-from ipam.domain.errors import NameTakenError
+from ipam.domain.errors import NameTakenError, NoPoolForRequestError, NoSuchPoolError
 from ipam.domain.pool import NO_QUOTA, NO_RULES, Pool, Scope, ScopeType, check_new_pool
 from ipam.services.audit import note
 from ipam.services.ports import Conflict
 
 if TYPE_CHECKING:
     from ipam.domain.cidr import Family
-    from ipam.domain.pool import AllocationRules, AllocationType, Plan, Quota
+    from ipam.domain.pool import AllocationRules, AllocationType, Ask, Plan, Quota, Space
     from ipam.services.ports import Ports
 
 
@@ -26,6 +26,32 @@ def current_plan(ports: Ports, *, fresh: bool = False) -> Plan:
         plan = ports.store.plan()
         ports.memory.see_plan(now, plan)
     return plan
+
+
+def current_space(ports: Ports, pool_id: str) -> Space:
+    """Tell what a pool or scope has to give from, though it may be newer than what is remembered.
+
+    Raises:
+        NoSuchPoolError: there is none.
+    """
+    try:
+        return current_plan(ports).space(pool_id)
+    except NoSuchPoolError:
+        return current_plan(ports, fresh=True).space(pool_id)
+
+
+def current_candidates(ports: Ports, ask: Ask) -> tuple[Plan, list[Pool]]:
+    """Find the pools that may serve a request, though they may be newer than what is remembered.
+
+    Raises:
+        PermanentError: no pool may; the subclass says why.
+    """
+    try:
+        plan = current_plan(ports)
+        return plan, plan.candidates(ask)
+    except (NoSuchPoolError, NoPoolForRequestError):
+        plan = current_plan(ports, fresh=True)
+        return plan, plan.candidates(ask)
 
 
 def create_scope(ports: Ports, name: str, scope_type: ScopeType, description: str, cause: str) -> Scope:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ipam.domain.change import PutFree, PutProvisioned
 from ipam.domain.errors import InvalidPoolError
-from ipam.domain.owner import OwnerKey
+from ipam.domain.owner import OwnerKey, digest
 from ipam.domain.pool import MAX_PROVISIONED_CIDRS, Ask, ProvisionedCidr
 from ipam.services.allocate import AllocateRequest, allocate_for_pool
 from ipam.services.plan import current_plan
@@ -35,12 +35,16 @@ def provision(ports: Ports, pool_id: str, wanted: Cidr | int, token: str, cause:
     cidr, length = (None, wanted) if isinstance(wanted, int) else (wanted, None)
     plan = current_plan(ports, fresh=True)
     pool = plan.named(pool_id)
-    if len(plan.space(pool_id).provisioned) >= MAX_PROVISIONED_CIDRS:
-        raise InvalidPoolError("Cidr", str(cidr), f"a pool has at most {MAX_PROVISIONED_CIDRS} CIDRs")
     if cidr is not None and cidr.family != pool.family:
         raise InvalidPoolError("Cidr", str(cidr), f"the pool is ipv{pool.family}")
     ask = Ask(pool.parent_id, None, "", "ipam-pool", pool.family, length, cidr)
     request = AllocateRequest(OwnerKey(pool_id, token), "", ask, pool.name, ports.clock.now(), cause)
+
+    granted = ports.store.owner(request.owner).for_ask(digest(ask))
+    if granted is not None:
+        return granted.cidr
+    if len(plan.space(pool_id).provisioned) >= MAX_PROVISIONED_CIDRS:
+        raise InvalidPoolError("Cidr", str(wanted), f"a pool has at most {MAX_PROVISIONED_CIDRS} CIDRs")
 
     def take_over(allocation: Allocation) -> tuple[Operation, ...]:
         block = ProvisionedCidr(pool_id, allocation.cidr, allocation.allocation_id, allocation.created)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ipam.domain.change import Change, PutAudit, PutFree, TakeCooling, TakeFree
 from ipam.domain.cidr import Cidr
-from ipam.domain.free_space import join
+from ipam.domain.free_space import MAX_JOINED, join
 from ipam.services.audit import note
 from ipam.services.ports import Conflict
 
@@ -128,4 +128,6 @@ class _Run:
         self._free.difference_update(swallowed, (block,))
         self._note_free(joined)
         self.changed = True
+        if len(swallowed) == MAX_JOINED:
+            self._commit(joined, TakeFree(self._space.pool_id, joined))
         return True

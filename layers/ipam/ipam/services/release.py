@@ -22,10 +22,11 @@ from ipam.domain.change import (
     TakeFree,
 )
 from ipam.domain.errors import ContendedError
+from ipam.domain.free_space import MAX_JOINED, join
 from ipam.domain.owner import OwnerRecord
 from ipam.domain.pool import units
 from ipam.services.audit import note_request
-from ipam.services.plan import current_plan
+from ipam.services.plan import current_space
 from ipam.services.ports import Conflict
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from ipam.services.ports import Deadline, Ports
 
 MAX_ATTEMPTS: Final = 40
-"""Tries: more than there are levels that an IPv4 block can be joined over."""
+"""Tries, against all others who change the same owner or the neighbouring blocks."""
 
 OWNER_KEPT: Final = 14 * 24 * 3600
 """Seconds for which an owner that holds nothing is remembered: its fence has to outlive every event that is still on
@@ -161,13 +162,13 @@ def _expiry(ports: Ports, record: OwnerRecord) -> int | None:
 
 def _give_back(ports: Ports, request: ReleaseRequest, record: OwnerRecord, grant: Grant, deadline: Deadline) -> Outcome:
     """Commit a release, against all others who change the same owner or the neighbouring blocks."""
-    space = current_plan(ports).space(grant.pool_id)
+    space = current_space(ports, grant.pool_id)
     swallowed: list[Cidr] = []
     for attempt in range(MAX_ATTEMPTS):
         deadline.ensure()
         after = record.without_grant(grant.allocation_id).fenced(request.requested)
-        blocks = _cool(ports, space, grant) if space.cooling_seconds else _free(space, grant, swallowed)
         audit = note_request(ports, "released", request, grant)
+        blocks = _cool(space, grant, audit.at) if space.cooling_seconds else _free(space, grant, swallowed)
         operations: list[Operation] = [
             RemoveAllocation(grant.pool_id, grant.cidr, grant.allocation_id),
             *blocks,
@@ -179,9 +180,11 @@ def _give_back(ports: Ports, request: ReleaseRequest, record: OwnerRecord, grant
         try:
             ports.store.commit(Change(tuple(operations)))
         except Conflict as conflict:
-            record = _learn(conflict, record, swallowed)
+            record = _learn(conflict, record)
             if record.for_id(grant.allocation_id) is None:
                 return "already-released"
+            if any(isinstance(refusal.operation, EnsureNotFree | TakeFree) for refusal in conflict.refusals):
+                swallowed = _free_buddies(ports, space, grant)
             if any(refusal.busy for refusal in conflict.refusals):
                 doublings = min(attempt, MAX_BACKOFF_DOUBLINGS)
                 ports.clock.sleep(ports.chance.below(BACKOFF << doublings))
@@ -193,9 +196,9 @@ def _give_back(ports: Ports, request: ReleaseRequest, record: OwnerRecord, grant
     raise ContendedError(space.name, MAX_ATTEMPTS)
 
 
-def _cool(ports: Ports, space: Space, grant: Grant) -> list[Operation]:
+def _cool(space: Space, grant: Grant, now: int) -> list[Operation]:
     """Let the block cool."""
-    until = ports.clock.now() + space.cooling_seconds * 1000
+    until = now + space.cooling_seconds * 1000
     return [PutCooling(CoolingBlock(grant.pool_id, grant.cidr, until, grant.allocation_id))]
 
 
@@ -209,23 +212,29 @@ def _free(space: Space, grant: Grant, swallowed: list[Cidr]) -> list[Operation]:
         block = buddy.parent
     operations: list[Operation] = [TakeFree(grant.pool_id, buddy) for buddy in swallowed]
     inside = space.around(grant.cidr)
-    if inside is not None and block.length > inside.length:
+    if inside is not None and block.length > inside.length and len(swallowed) < MAX_JOINED:
         operations.append(EnsureNotFree(grant.pool_id, block.buddy))
     return [*operations, PutFree(grant.pool_id, block)]
 
 
-def _learn(conflict: Conflict, record: OwnerRecord, swallowed: list[Cidr]) -> OwnerRecord:
-    """Take over what a refused release shows: another owner record, or other free buddies."""
+def _free_buddies(ports: Ports, space: Space, grant: Grant) -> list[Cidr]:
+    """Read which buddies above the block are free: all in one call, because a fresh pool is free up to the top."""
+    inside = space.around(grant.cidr)
+    if inside is None:
+        return []
+    top = max(inside.length, grant.cidr.length - MAX_JOINED)
+    buddies = [grant.cidr.supernet(length).buddy for length in range(grant.cidr.length, top, -1)]
+    return join(grant.cidr, ports.store.free_among(grant.pool_id, buddies), inside)[1]
+
+
+def _learn(conflict: Conflict, record: OwnerRecord) -> OwnerRecord:
+    """Take over the owner record that a refused release shows, if it is another one."""
     refused = [refusal for refusal in conflict.refusals if not refusal.busy]
     for refusal in refused:
         if isinstance(refusal.operation, PutOwner):
             return refusal.current or OwnerRecord(record.owner)
     for refusal in refused:
         match refusal.operation:
-            case EnsureNotFree(_, buddy):
-                swallowed.append(buddy)
-            case TakeFree(_, buddy) if buddy in swallowed:
-                del swallowed[swallowed.index(buddy) :]
             case RemoveAllocation(pool_id, cidr, allocation_id) if len(refused) == len(conflict.refusals):
                 message = f"I4: {record.owner} names {allocation_id}, but {cidr} of {pool_id} is not it"
                 raise AssertionError(message)

@@ -14,7 +14,7 @@ from ipam.domain.errors import ContendedError
 from ipam.domain.owner import digest
 from ipam.services.allocate import Allocated, AllocateRequest, allocate
 from ipam.services.audit import note_request
-from ipam.services.plan import current_plan
+from ipam.services.plan import current_candidates
 from ipam.services.ports import Conflict
 from ipam.services.release import ReleaseRequest, release_unaccepted
 
@@ -65,7 +65,7 @@ def _satisfying(ports: Ports, record: OwnerRecord, held: str, ask: Ask) -> Grant
         return None
     if ask.cidr is None and ask.netmask_length is None:
         return None
-    pools = current_plan(ports).candidates(ask)
+    _, pools = current_candidates(ports, ask)
     return grant if any(pool.pool_id == grant.pool_id for pool in pools) else None
 
 

@@ -15,9 +15,9 @@ Items and their keys (`PK` and `SK`, both strings):
 | Quota       | QUOTA#<account>  | <pool id>                               |
 | Audit       | AUDIT#<subject>  | <block>#<at>#<serial>                   |
 
-<block> is <family>#<first>#<length>; <first> is the lowest address in hexadecimal, padded to the width of its family, so
-that keys sort as addresses; <host bits> and <length> have three digits; <until> and <at> are milliseconds of the epoch
-with fourteen digits. A scope's id stands where a pool's does. <block> is `-` in audit records that concern none.
+<block> is <family>#<first>#<length>; <first> is the lowest address in hexadecimal, padded to the width of its family,
+so that keys sort as addresses; <host bits> and <length> have three digits; <until> and <at> are milliseconds of the
+epoch with fourteen digits. A scope's id stands where a pool's does. <block> is `-` in audit records that concern none.
 
 Access patterns and what serves each (all by the table's own key; there is no index):
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, HTTPClientError
 
 from ipam.adapters.dynamodb import items, keys
 from ipam.domain.change import (
@@ -95,7 +95,7 @@ def _translated(method: Callable[P, R]) -> Callable[P, R]:
             if code in TEMPORARY:
                 raise StoreUnavailableError(code) from error
             raise
-        except HTTPClientError as error:
+        except (ConnectTimeoutError, EndpointConnectionError, HTTPClientError) as error:
             raise StoreUnavailableError(type(error).__name__) from error
 
     return translated

@@ -11,8 +11,8 @@ import typer
 
 from ipam import bootstrap
 from ipam.domain.authorization import derive
-from ipam.domain.cidr import Cidr
-from ipam.domain.pool import AllocationRules, AllocationType, Family, Plan, Quota
+from ipam.domain.cidr import Cidr, Family
+from ipam.domain.pool import AllocationRules, Plan, Quota
 from ipam.entrypoints.cli.render import allocation_table, plan_tree
 from ipam.entrypoints.cli.render import console as terminal
 from ipam.services import plan as plans
@@ -115,7 +115,7 @@ def create_pool(  # noqa: PLR0913 - a pool has that many properties, and each is
             source_pool_id=source_pool_id,
             locale=locale,
             description=description,
-            allocation_types=frozenset(cast("AllocationType", kind.value) for kind in types or Kind),
+            allocation_types=frozenset(kind.value for kind in types or Kind),
             rules=AllocationRules(minimum, maximum, default),
             quota=Quota(max_allocations, max_units),
             cooling_seconds=cooling_seconds,

@@ -1,8 +1,6 @@
 """A custom resource that does what its property `Do` says, by request type.
 
-`Do` is a map of request type (or `Any`) to words: fail, raise, sleep:SECONDS, silent, long, empty-id, strange-request,
-id:PHYSICAL_ID, once:FILE (raise unless the file is there; it is then), fail-if:VALUE (of the property `Value`), inspect
-(the URL), twice (answer, then otherwise), linger:SECONDS (after the answer).
+`Do` is a map of request type, or `Any`, to words; the functions below that are in the tables say what each word does.
 """
 
 from __future__ import annotations
@@ -13,20 +11,33 @@ import time
 from pathlib import Path
 from typing import Any
 
-import answer
+import answer  # type: ignore[import-not-found]  # it is in the layer
+
+Event = dict[str, Any]
 
 
-def lambda_handler(event: dict[str, Any], context: Any) -> None:
-    """Do as told, then answer."""
-    properties = event["ResourceProperties"]
-    told = properties.get("Do") or {}
-    words = (told.get(event["RequestType"]) or told.get("Any") or "").split()
-    reply: dict[str, Any] = {
+def lambda_handler(event: Event, context: Any) -> None:
+    """Do as told, and answer in between."""
+    told = event["ResourceProperties"].get("Do") or {}
+    words = [word.partition(":")[::2] for word in (told.get(event["RequestType"]) or told.get("Any") or "").split()]
+    reply = _reply(event, context)
+    for verb, value in words:
+        if verb in BEFORE:
+            BEFORE[verb](value, event, reply)
+    if ("silent", "") not in words:
+        answer.put(event["ResponseURL"], reply)
+    for verb, value in words:
+        if verb in AFTER:
+            AFTER[verb](value, event, reply)
+
+
+def _reply(event: Event, context: Any) -> Event:
+    return {
         "Status": "SUCCESS",
         "PhysicalResourceId": event.get("PhysicalResourceId") or f"probe-{event['LogicalResourceId']}",
         **{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
         "Data": {
-            "Value": properties.get("Value", ""),
+            "Value": event["ResourceProperties"].get("Value", ""),
             "List": "a,b,c",
             "Items": ["x", "y"],
             "Number": 7,
@@ -35,36 +46,66 @@ def lambda_handler(event: dict[str, Any], context: Any) -> None:
             "Source": str(importlib.util.find_spec("ipam") or importlib.util.find_spec("ministack")),
         },
     }
-    for word in words:
-        verb, _, value = word.partition(":")
-        if verb == "sleep":
-            time.sleep(float(value))
-        elif verb == "raise" or (verb == "once" and not _seen(Path(value))):
-            raise RuntimeError(word)
-        elif verb == "silent":
-            return
-        elif verb == "fail" or (verb == "fail-if" and properties.get("Value") == value):
-            reply |= {"Status": "FAILED", "Reason": value or "told to fail"}
-        elif verb == "long":
-            reply["Data"] = {"Value": "x" * 4096}
-        elif verb == "empty-id":
-            reply["PhysicalResourceId"] = ""
-        elif verb == "strange-request":
-            reply["RequestId"] = "another"
-        elif verb == "inspect":
-            reply["Data"] |= answer.inspect(event["ResponseURL"], reply)
-        elif verb == "id":
-            reply["PhysicalResourceId"] = value
-    answer.put(event["ResponseURL"], reply)
-    for word in words:
-        verb, _, value = word.partition(":")
-        if verb == "twice":
-            answer.put(event["ResponseURL"], {**reply, "Data": {"Value": "later"}})
-        elif verb == "linger":
-            time.sleep(float(value))
 
 
-def _seen(path: Path) -> bool:
-    seen = path.exists()
-    path.touch()
-    return seen
+def _fail(value: str, _event: Event, reply: Event) -> None:
+    reply |= {"Status": "FAILED", "Reason": value or "told to fail"}
+
+
+def _fail_if(value: str, event: Event, reply: Event) -> None:
+    """Fail if the property `Value` is this one."""
+    if event["ResourceProperties"].get("Value") == value:
+        _fail("", event, reply)
+
+
+def _raise(value: str, _event: Event, _reply: Event) -> None:
+    raise RuntimeError(value)
+
+
+def _once(value: str, event: Event, reply: Event) -> None:
+    """Raise unless the file is there, which it is from then on."""
+    seen = Path(value).exists()
+    Path(value).touch()
+    if not seen:
+        _raise(value, event, reply)
+
+
+def _sleep(value: str, _event: Event, _reply: Event) -> None:
+    time.sleep(float(value))
+
+
+def _long(_value: str, _event: Event, reply: Event) -> None:
+    reply["Data"] = {"Value": "x" * 4096}
+
+
+def _id(value: str, _event: Event, reply: Event) -> None:
+    reply["PhysicalResourceId"] = value
+
+
+def _strange_request(_value: str, _event: Event, reply: Event) -> None:
+    reply["RequestId"] = "another"
+
+
+def _inspect(_value: str, event: Event, reply: Event) -> None:
+    """Try what the URL must not take."""
+    reply["Data"] |= answer.inspect(event["ResponseURL"], reply)
+
+
+def _again(_value: str, event: Event, reply: Event) -> None:
+    """Answer once more, and otherwise."""
+    answer.put(event["ResponseURL"], {**reply, "Data": {"Value": "later"}})
+
+
+BEFORE = {
+    "fail": _fail,
+    "fail-if": _fail_if,
+    "raise": _raise,
+    "once": _once,
+    "sleep": _sleep,
+    "long": _long,
+    "id": _id,
+    "empty-id": _id,
+    "strange-request": _strange_request,
+    "inspect": _inspect,
+}
+AFTER = {"twice": _again, "linger": _sleep}

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from ipam.domain import errors as domain
+from ipam.domain.cidr import Cidr
+from ipam.domain.errors import IpamError
+from ipam.entrypoints import errors as door
+from ipam.entrypoints.reasons import MAX_REASON, cut, internal_error, reason
+from tests.unit.entrypoints.stage import at
+
+LONG = "x" * 255
+IPV6 = Cidr.parse(f"{'ffff:' * 7}fff0/124")
+SLASH24 = Cidr.parse("10.0.0.0/24")
+
+EXAMPLES: list[tuple[IpamError, list[str]]] = [
+    (domain.MalformedCidrError("10.0.0.1/24", "10.0.0.0/24"), ["10.0.0.1/24", "Write 10.0.0.0/24"]),
+    (domain.MalformedCidrError(LONG, None), ["canonical", "Write"]),
+    (domain.SubnetsDoNotFitError(24, (25,) * 48), ["/24", "fewer"]),
+    (domain.NoSuchPoolError(LONG), ["no pool", "PoolName"]),
+    (domain.NoPoolForRequestError("eu-central-1", "vpc", 4), ["IPv4", "VPCs", "eu-central-1", "network team"]),
+    (domain.NoPoolForRequestError(LONG, LONG, 6), ["IPv6"]),
+    (domain.PoolMismatchError("vpcs", "locale", "eu-west-1", "eu-central-1"), ["the Region", "eu-west-1"]),
+    (domain.PoolMismatchError(LONG, "allocation_type", LONG, LONG), ["allocation type"]),
+    (
+        domain.NetmaskLengthError("vpcs", 8, "AllocationMinNetmaskLength", 16),
+        ["/8", "larger", "CnCidrMask 16 or above"],
+    ),
+    (domain.NetmaskLengthError("vpcs", 30, "AllocationMaxNetmaskLength", 28), ["/30", "smaller", "28 or below"]),
+    (domain.NetmaskLengthError(LONG, None, "AllocationDefaultNetmaskLength", None), ["missing", "Add CnCidrMask"]),
+    (domain.NetmaskLengthError(LONG, 128, LONG[:60], 128), ["/128"]),
+    (
+        domain.PoolExhaustedError("vpcs", 24, Cidr.parse("10.0.0.0/26"), 3, 768, at(9, 30, 1), provisioned=True),
+        ['"vpcs"', "no free /24", "10.0.0.0/26", "3 cooling", "768", "2026-11-20 09:31 UTC", "/26 or smaller", "retry"],
+    ),
+    (
+        domain.PoolExhaustedError(LONG, 124, IPV6, 100, 1 << 39, at(9), provisioned=True),
+        ["no free /124", "100 cooling"],
+    ),
+    (domain.PoolExhaustedError(LONG, 128, IPV6, 100, 1 << 99, at(9), provisioned=True), ["no free /128", "retry"]),
+    (
+        domain.PoolExhaustedError("vpcs", 24, None, 0, 0, None, provisioned=True),
+        ["nothing is free", "nothing is cooling"],
+    ),
+    (
+        domain.PoolExhaustedError(LONG, 24, None, 0, 0, None, provisioned=False),
+        ["no CIDR is provisioned", "network team"],
+    ),
+    (domain.CidrNotInPoolError(LONG, IPV6), ["not in the space", "CnCidrMask"]),
+    (domain.CidrNotFreeError("vpcs", SLASH24, None), ["10.0.0.0/24", "in use", "another block"]),
+    (domain.CidrNotFreeError(LONG, IPV6, at(9)), ["cooling until 2026-11-20 09:00 UTC", "Retry"]),
+    (
+        domain.QuotaExceededError("vpcs", "111111111111", "allocations", 5),
+        ["111111111111", "5 allocations", "Give back"],
+    ),
+    (domain.QuotaExceededError(LONG, LONG, "units", 1 << 64), ["address units"]),
+    (domain.SupersededError(), ["later request", "deploy again"]),
+    (domain.NoSuchAllocationError(LONG), ["no allocation", "!GetAtt"]),
+    (domain.NameTakenError(LONG), ["taken"]),
+    (domain.InvalidPoolError(LONG, LONG, LONG), ["refused"]),
+    (domain.ContendedError(LONG, 10), ["10 attempts", "safe to retry"]),
+    (domain.OutOfTimeError(), ["safe to retry"]),
+    (domain.StoreUnavailableError(LONG), ["safe to retry"]),
+    (door.InvalidPropertyError("CnCidrMask", '"/24"', "it is odd", "Write 24"), ['CnCidrMask "/24"', "Write 24."]),
+    (door.InvalidPropertyError(LONG, "", LONG, LONG), ["is refused"]),
+    (door.UnknownPropertyError("Mask", "Custom::GetCnCIDR", "CnCidrMask"), ['"Mask"', "mean CnCidrMask?"]),
+    (door.UnknownPropertyError(LONG, LONG[:68], ""), ["Take it out"]),
+    (door.WrongKeyError("111111111111"), ["Authorizationkey", "111111111111", "NoEcho"]),
+    (door.UnservedTypeError(LONG[:68], ("Custom::GetCnCIDR", "Custom::DeleteCnCIDR")), ["Use Custom::GetCnCIDR or"]),
+]
+
+
+@pytest.mark.parametrize(("error", "parts"), EXAMPLES, ids=lambda value: type(value).__name__)
+def test_a_reason_says_what_why_and_what_next_in_240_characters(error: IpamError, parts: list[str]) -> None:
+    """Each holds its facts and its next step, stays short with the longest values, and is one printable line."""
+    said = reason(error)
+    assert [part for part in parts if part not in said] == []
+    assert len(said) <= MAX_REASON
+    assert said.isprintable()
+    if all(len(str(value)) < 60 for value in vars(error).values()):
+        assert said.endswith((".", "?"))
+
+
+def test_every_error_has_an_example_here() -> None:
+    """A new error cannot be forgotten: its Reason is missing here first."""
+    classes = {
+        member
+        for module in (domain, door)
+        for _, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, IpamError) and not member.__subclasses__()
+    }
+    assert classes == {type(error) for error, _ in EXAMPLES}
+
+
+def test_an_error_without_a_sentence_is_a_fault() -> None:
+    """Nothing is said rather than something empty."""
+
+    class NewError(IpamError):
+        pass
+
+    with pytest.raises(TypeError):
+        reason(NewError())
+
+
+def test_what_is_long_keeps_its_beginning() -> None:
+    """The beginning says what was asked and why not; the end is what can be missed."""
+    assert cut("y" * 300) == "y" * 239 + "…"
+    assert cut("y" * 240) == "y" * 240
+
+
+def test_a_fault_of_ours_names_its_reference() -> None:
+    """The person can find the line in the log."""
+    assert "abc-123" in internal_error("abc-123")

@@ -1,0 +1,390 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ipam.domain.change import PutOwner
+from ipam.domain.errors import ContendedError, OutOfTimeError
+from ipam.services.ports import Conflict, Refusal
+from ipam.services.release import MAX_ATTEMPTS, OWNER_KEPT, release_in_stack
+from tests.builders import NOON, Desk, claim, owner_key
+from tests.faults import Around, Interrupted, Recorder
+from tests.invariants import check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ipam.domain.pool import Pool
+
+    MakePool = Callable[..., Pool]
+
+
+def test_a_released_block_is_free_at_once(desk: Desk, pool_of: MakePool) -> None:
+    """Where a pool has no cooling, the block is free again, and the pool is as it was (I1, I2)."""
+    pool = pool_of("10.0.0.0/24")
+    grant = desk.allocate(desk.request("a", 28)).grant
+    assert desk.release("a", grant.allocation_id) == "released"
+    assert desk.free(pool.pool_id) == ["10.0.0.0/24"]
+    assert desk.held(pool.pool_id) == []
+    check(desk.store, canonical=True)
+
+
+def test_a_released_block_cools(desk: Desk, pool_of: MakePool) -> None:
+    """I7: where a pool has a cooling time, the block is kept from everyone until it is over."""
+    pool = pool_of("10.0.0.0/24", cooling_seconds=60)
+    grant = desk.allocate(desk.request("a", 28)).grant
+    assert desk.release("a", grant.allocation_id) == "released"
+    (cooling,) = desk.store.cooling(pool.pool_id, 10)
+    assert (cooling.cidr, cooling.until, cooling.allocation_id) == (grant.cidr, NOON + 60_000, grant.allocation_id)
+    assert str(grant.cidr) not in desk.free(pool.pool_id)
+    check(desk.store)
+
+
+def test_a_release_is_written_down(desk: Desk, pool_of: MakePool) -> None:
+    """I6: the audit record names the block, the id and whose it was."""
+    pool = pool_of("10.0.0.0/24")
+    grant = desk.allocate(desk.request("a", 28)).grant
+    desk.clock.advance(5)
+    desk.release("a", grant.allocation_id)
+    (record,) = [record for record in desk.store.audit(pool.pool_id) if record.event == "released"]
+    assert (record.cidr, record.allocation_id, record.owner) == (grant.cidr, grant.allocation_id, owner_key("a"))
+    assert record.at == NOON + 5000
+
+
+@pytest.mark.parametrize("order", ["holder first", "announcer first"])
+@pytest.mark.parametrize("cooling", [0, 60])
+def test_both_resources_give_back_in_any_order_and_twice(
+    desk: Desk, pool_of: MakePool, order: str, cooling: int
+) -> None:
+    """GetCnCIDR's Delete and DeleteCnCIDR's Delete make one release, whichever comes first and however often."""
+    pool_of("10.0.0.0/24", cooling_seconds=cooling)
+    grant = desk.allocate(desk.request("Get", 28)).grant
+    steps: list[Callable[[Desk], str]] = [
+        lambda at: at.release("Get", grant.allocation_id),
+        lambda at: at.release_in_stack("Delete", grant),
+    ]
+    if order == "announcer first":
+        steps.reverse()
+    outcomes = [step(at) for step in steps * 2 for at in (desk, desk.another())]
+    assert outcomes == ["released"] + ["already-released"] * 7
+    check(desk.store, canonical=True)
+
+
+def test_a_block_that_was_given_to_another_is_left_alone(desk: Desk, pool_of: MakePool) -> None:
+    """I5: a late Delete names an allocation, not a block; who has the block by now keeps it."""
+    pool = pool_of("10.0.0.0/28")
+    first = desk.allocate(desk.request("a", 28)).grant
+    late = desk.another()
+    late.ports.memory.see_owner(desk.record("a"))
+    desk.release("a", first.allocation_id)
+    second = desk.allocate(desk.request("b", 28)).grant
+    assert second.cidr == first.cidr
+    assert late.release("a", first.allocation_id) == "already-released"
+    assert late.release_in_stack("c", first) == "already-released"
+    assert desk.held(pool.pool_id) == [str(second.cidr)]
+    check(desk.store)
+
+
+def test_an_id_that_is_not_the_owners_changes_nothing(desk: Desk, pool_of: MakePool) -> None:
+    """I5: another resource's id, another stack's, or an invented one, is unverified and releases nothing."""
+    pool = pool_of("10.0.0.0/24")
+    grant = desk.allocate(desk.request("a", 28)).grant
+    assert desk.release("b", grant.allocation_id) == "unverified-delete"
+    assert desk.release("a", "ipam-pool-alloc-" + "0" * 32) == "unverified-delete"
+    elsewhere = desk.giving_back("a", stack="arn:aws:cloudformation:eu-central-1:444455556666:stack/x/y")
+    assert release_in_stack(desk.ports, elsewhere, claim(grant), desk.deadline) == "unverified-delete"
+    assert desk.held(pool.pool_id) == [str(grant.cidr)]
+
+
+@pytest.mark.parametrize("wrong", [{"cidr": "10.0.0.16/28"}, {"created": NOON - 1}, {"allocation_id": "x"}])
+def test_all_that_a_stack_says_of_it_has_to_be_right(desk: Desk, pool_of: MakePool, wrong: dict[str, Any]) -> None:
+    """I5: with a wrong block, time or id the release is unverified."""
+    pool = pool_of("10.0.0.0/24")
+    grant = desk.allocate(desk.request("a", 28)).grant
+    saying = claim(grant, **wrong)
+    assert release_in_stack(desk.ports, desk.giving_back("d"), saying, desk.deadline) == "unverified-delete"
+    assert desk.held(pool.pool_id) == [str(grant.cidr)]
+
+
+def test_an_allocation_that_is_returned_is_forgotten_after_many(desk: Desk, pool_of: MakePool) -> None:
+    """What an owner gave back long ago is unknown to it, and changes nothing either."""
+    pool_of("10.0.0.0/16")
+    first = desk.allocate(desk.request("a", 28)).grant
+    desk.release("a", first.allocation_id)
+    for _ in range(8):
+        desk.clock.advance(1)
+        grant = desk.allocate(desk.request("a", 28)).grant
+        desk.release("a", grant.allocation_id)
+    assert desk.another().release("a", first.allocation_id) == "unverified-delete"
+    check(desk.store, canonical=True)
+
+
+def test_free_buddies_are_joined(desk: Desk, pool_of: MakePool) -> None:
+    """I2: as blocks come back, in whatever order, each grows over its free buddies."""
+    pool = pool_of("10.0.0.0/24")
+    held = [desk.allocate(desk.request(f"n{number}", 27)).grant for number in range(8)]
+    for number in (3, 0, 7, 2, 5, 1, 4, 6):
+        desk.another().release(f"n{number}", held[number].allocation_id)
+        check(desk.store, canonical=True)
+    assert desk.free(pool.pool_id) == ["10.0.0.0/24"]
+
+
+def test_provisioned_cidrs_stay_apart(desk: Desk, pool_of: MakePool) -> None:
+    """A free block does not grow beyond the CIDR that was provisioned, though its buddy is free and the pool's own."""
+    pool = pool_of("10.0.0.0/24", "10.0.1.0/24")
+    grant = desk.allocate(desk.request("a", cidr="10.0.0.0/24")).grant
+    desk.release("a", grant.allocation_id)
+    assert desk.free(pool.pool_id) == ["10.0.0.0/24", "10.0.1.0/24"]
+
+
+@pytest.mark.parametrize(("provisioned", "length", "family"), [("10.0.0.0/8", 32, 4), ("2001:db8::/32", 128, 6), ("::/0", 128, 6)])
+@pytest.mark.parametrize("cooling", [0, 60])
+def test_the_only_block_of_a_large_pool_is_given_back(
+    desk: Desk, pool_of: MakePool, provisioned: str, length: int, family: int, cooling: int
+) -> None:
+    """However many halvings made a block, it is released, and what upkeep leaves is the CIDR in one piece (I2)."""
+    pool = pool_of(provisioned, family=family, cooling_seconds=cooling)
+    grant = desk.allocate(desk.request("a", length, family=4 if family == 4 else 6)).grant
+    assert desk.release("a", grant.allocation_id) == "released"
+    check(desk.store)
+    desk.clock.advance(cooling)
+    for _ in range(3):
+        desk.reclaim(pool.pool_id, 4 if family == 4 else 6)
+    assert desk.free(pool.pool_id, 4 if family == 4 else 6) == [provisioned]
+    check(desk.store, canonical=True)
+
+
+def test_a_release_that_joins_over_many_levels_takes_few_calls(desk: Desk, pool_of: MakePool) -> None:
+    """The free buddies above a block are found in one read, not one by one."""
+    pool_of("10.0.0.0/8")
+    grant = desk.allocate(desk.request("a", 28)).grant
+    desk.clock.advance(1)
+    warm = Recorder(desk.store)
+    other = desk.another(warm)
+    other.release("a", grant.allocation_id)
+    assert warm.calls == ["owner_hint", "plan", "commit", "free_among", "commit"]
+    assert desk.free(grant.pool_id) == ["10.0.0.0/8"]
+
+
+def test_a_warm_release_is_one_call(desk: Desk, pool_of: MakePool) -> None:
+    """Where the buddy is not free and the owner is remembered, a release is one transaction and no read."""
+    pool_of("10.0.0.0/24")
+    desk.allocate(desk.request("a", 28))
+    warm = desk.another(Recorder(desk.store))
+    grant = warm.allocate(desk.request("b", 28)).grant
+    assert isinstance(warm.store, Recorder)
+    warm.store.calls.clear()
+    assert warm.release("b", grant.allocation_id) == "released"
+    assert warm.store.calls == ["commit"]
+
+
+def test_a_buddy_that_is_taken_meanwhile_is_not_joined(desk: Desk, pool_of: MakePool) -> None:
+    """I1: between the read of a free buddy and the commit somebody may take it; then the block comes back alone."""
+    pool = pool_of("10.0.0.0/24")
+    grant = desk.allocate(desk.request("a", 25)).grant
+    store = Interrupted(desk.store, None, lambda: desk.another().allocate(desk.request("b", cidr="10.0.0.128/25")))
+    assert desk.another(store).release("a", grant.allocation_id) == "released"
+    assert desk.free(pool.pool_id) == ["10.0.0.0/25"]
+    check(desk.store, canonical=True)
+
+
+def test_a_chain_of_buddies_that_breaks_meanwhile(desk: Desk, pool_of: MakePool) -> None:
+    """I1, I2: a lower buddy is taken while higher ones are found free: the release goes on with what is true."""
+    pool = pool_of("10.0.0.0/24")
+    grant = desk.allocate(desk.request("a", 27)).grant
+    for commits in range(1, 5):
+        there = Desk(clock=desk.clock)
+        scope = there.scope()
+        mine = there.pool(replace_scope(scope), "10.0.0.0/24")
+        held = there.allocate(there.request("a", 27)).grant
+        meanwhile = [None] * commits + [lambda at=there: at.another().allocate(at.request("b", cidr="10.0.0.32/27"))]
+        store = Interrupted(there.store, *meanwhile)
+        assert there.another(store).release("a", held.allocation_id) == "released"
+        check(there.store, canonical=True)
+        assert str(held.cidr) not in there.held(mine.pool_id)
+    assert desk.held(pool.pool_id) == [str(grant.cidr)]
+
+
+def replace_scope(scope_id: str) -> Any:
+    """Describe a pool of a scope."""
+    from ipam.services.plan import NewPool  # noqa: PLC0415
+    from tests.builders import REGION  # noqa: PLC0415
+
+    return NewPool("vpcs", scope_id, locale=REGION)
+
+
+def test_a_stale_memory_does_no_harm(desk: Desk, pool_of: MakePool) -> None:
+    """What a process remembers of an owner is verified by the change itself (I5)."""
+    pool_of("10.0.0.0/24")
+    desk.allocate(desk.request("a", 28))
+    stale = desk.record("a")
+    grant = desk.allocate(desk.request("a", 27)).grant
+    other = desk.another()
+    other.ports.memory.see_owner(stale)
+    assert other.release("a", grant.allocation_id) == "released"
+    assert [kept.cidr.length for kept in desk.record("a").grants] == [28]
+    other.ports.memory.see_owner(stale)
+    assert other.release("a", stale.grants[0].allocation_id) == "released"
+    check(desk.store, canonical=True)
+
+
+def test_a_plan_that_is_remembered_too_long_does_no_harm(desk: Desk, pool_of: MakePool) -> None:
+    """A process that has not heard of a new pool releases from it all the same."""
+    scope = desk.scope()
+    pool_of("10.0.0.0/24", name="old", scope=scope)
+    other = desk.another()
+    other.allocate(desk.request("x", 28))
+    pool_of("10.1.0.0/24", name="new", scope=scope)
+    grant = desk.allocate(desk.request("a", 28, pool_name="new")).grant
+    assert other.release("a", grant.allocation_id) == "released"
+    assert other.release_in_stack("d", grant) == "already-released"
+    check(desk.store, canonical=True)
+
+
+def test_a_release_fences_what_was_asked_before(desk: Desk, pool_of: MakePool) -> None:
+    """I4: a Create that is delivered again after its Delete allocates nothing."""
+    pool = pool_of("10.0.0.0/24")
+    request = desk.request("a", 28)
+    grant = desk.allocate(request).grant
+    desk.release("a", grant.allocation_id, at=NOON + 1000)
+    for again in (request, replace(request, requested=NOON + 1000)):
+        with pytest.raises(Exception, match="") as refused:
+            desk.another().allocate(again)
+        assert type(refused.value).__name__ == "SupersededError"
+    assert desk.held(pool.pool_id) == []
+
+
+def test_an_owner_is_forgotten_only_while_it_holds_nothing(desk: Desk, pool_of: MakePool) -> None:
+    """The store may drop a record after its time only if nothing is held: else an allocation would have no owner (I4)."""
+    pool_of("10.0.0.0/24")
+    watched = Recorder(desk.store)
+    at = desk.another(watched)
+    one = at.allocate(desk.request("a", 28)).grant
+    two = at.allocate(desk.request("a", 27)).grant
+    at.release("a", one.allocation_id)
+    at.release("a", two.allocation_id)
+    at.abandon("b")
+    puts = [op for change in watched.committed for op in change.operations if isinstance(op, PutOwner)]
+    assert [(len(put.record.grants), put.expires) for put in puts] == [
+        (1, None),
+        (2, None),
+        (1, None),
+        (0, NOON // 1000 + OWNER_KEPT),
+        (0, NOON // 1000 + OWNER_KEPT),
+    ]
+
+
+def test_a_release_without_time_changes_nothing(desk: Desk, pool_of: MakePool) -> None:
+    """The deadline is asked before the commit."""
+    pool = pool_of("10.0.0.0/24")
+    grant = desk.allocate(desk.request("a", 28)).grant
+
+    class Elapsed:
+        def ensure(self) -> None:
+            raise OutOfTimeError
+
+    late = desk.another()
+    late.deadline = Elapsed()
+    with pytest.raises(OutOfTimeError):
+        late.release("a", grant.allocation_id)
+    with pytest.raises(OutOfTimeError):
+        late.abandon("a")
+    assert desk.held(pool.pool_id) == [str(grant.cidr)]
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_a_release_gives_way_after_bounded_tries(desk: Desk, pool_of: MakePool, *, busy: bool) -> None:
+    """Who is refused again and again ends with an error that says "later"; it waits only where an item was busy."""
+    pool_of("10.0.0.0/24")
+    grant = desk.allocate(desk.request("a", 28)).grant
+
+    class Refusing(Around):
+        def commit(self, change: Any) -> None:
+            raise Conflict((Refusal(change.operations[-1], busy=busy),))
+
+    with pytest.raises(ContendedError):
+        desk.another(Refusing(desk.store)).release("a", grant.allocation_id)
+    assert len(desk.clock.slept) == (MAX_ATTEMPTS if busy else 0)
+    assert sum(desk.clock.slept) < 30_000
+
+
+def test_an_owner_that_names_what_is_not_there_is_a_fault(desk: Desk, pool_of: MakePool) -> None:
+    """I4: a store in which owner and allocation disagree stops the release; it is not reported as done."""
+    pool_of("10.0.0.0/24")
+    grant = desk.allocate(desk.request("a", 28)).grant
+
+    class Broken(Around):
+        def commit(self, change: Any) -> None:
+            raise Conflict((Refusal(change.operations[0]),))
+
+    with pytest.raises(AssertionError, match="I4"):
+        desk.another(Broken(desk.store)).release("a", grant.allocation_id)
+
+
+# ---------------------------------------------------------------------------------------------------------- abandon
+
+
+def test_what_a_create_left_unanswered_is_released(desk: Desk, pool_of: MakePool) -> None:
+    """A Delete with an invented id releases what its Create allocated and nobody was told of."""
+    pool_of("10.0.0.0/24")
+    request = desk.request("a", 28)
+    desk.allocate(request)
+    assert desk.abandon("a", at=NOON + 1000) == "released"
+    assert desk.record("a").grants == ()
+    check(desk.store, canonical=True)
+
+
+def test_a_second_abandonment_has_nothing_to_release(desk: Desk, pool_of: MakePool) -> None:
+    """Delivered again, the same Delete changes nothing."""
+    pool_of("10.0.0.0/24")
+    desk.allocate(desk.request("a", 28))
+    outcomes = [desk.abandon("a", at=NOON), desk.another().abandon("a", at=NOON), desk.abandon("a", at=NOON - 1)]
+    assert outcomes == ["released", "nothing-to-release", "nothing-to-release"]
+    check(desk.store, canonical=True)
+
+
+@pytest.mark.parametrize("how", ["verified", "updated"])
+def test_what_was_accepted_is_left_alone(desk: Desk, pool_of: MakePool, how: str) -> None:
+    """I5: an allocation that the stack has been seen to know is not released by an invented id."""
+    pool = pool_of("10.0.0.0/24")
+    request = desk.request("a", 28)
+    grant = desk.allocate(request).grant
+    if how == "verified":
+        desk.verify("d", claim(grant))
+    else:
+        desk.clock.advance(1)
+        desk.revise(desk.request("a", 28, by_create=False), grant.allocation_id, request)
+    desk.clock.advance(1)
+    assert desk.abandon("a") == "unverified-delete"
+    assert desk.held(pool.pool_id) == [str(grant.cidr)]
+    check(desk.store)
+
+
+def test_a_delete_that_overtakes_its_create_sets_a_fence(desk: Desk, pool_of: MakePool) -> None:
+    """I4: the tombstone of a resource that never allocated refuses its Create when it comes at last."""
+    pool_of("10.0.0.0/24")
+    assert desk.abandon("a", at=NOON + 1000) == "nothing-to-release"
+    record = desk.record("a")
+    assert (record.fence, record.grants, record.version) == (NOON + 1000, (), 1)
+    (audit,) = desk.store.audit(record.owner.party)
+    assert (audit.event, audit.cidr) == ("fenced", None)
+
+
+def test_a_newer_create_is_not_abandoned_by_an_older_delete(desk: Desk, pool_of: MakePool) -> None:
+    """A Delete that comes late releases nothing that was asked for after it."""
+    pool = pool_of("10.0.0.0/24")
+    desk.allocate(desk.request("a", 28, at=NOON + 5000))
+    assert desk.abandon("a", at=NOON) == "nothing-to-release"
+    assert len(desk.held(pool.pool_id)) == 1
+    check(desk.store)
+
+
+def test_an_abandonment_that_meets_its_create_releases_it(desk: Desk, pool_of: MakePool) -> None:
+    """I4: a Create that commits between the read and the fence is seen, and released."""
+    pool = pool_of("10.0.0.0/24")
+    store = Interrupted(desk.store, lambda: desk.allocate(desk.request("a", 28)))
+    assert desk.another(store).abandon("a", at=NOON + 1000) == "released"
+    assert desk.held(pool.pool_id) == []
+    check(desk.store, canonical=True)

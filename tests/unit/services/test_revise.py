@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ipam.domain.errors import NetmaskLengthError, PoolExhaustedError, SupersededError
+from ipam.domain.pool import AllocationRules
+from tests.builders import NOON, Desk
+from tests.faults import Interrupted
+from tests.invariants import check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ipam.domain.owner import Grant
+    from ipam.domain.pool import Pool
+    from ipam.services.allocate import AllocateRequest, Allocated
+
+    MakePool = Callable[..., Pool]
+
+
+class Resource:
+    """A GetCnCIDR as CloudFormation drives it: its Create done, its Updates a second apart."""
+
+    def __init__(self, desk: Desk, length: int | None = 26, **facts: str) -> None:
+        self.desk = desk
+        self.created = desk.request("a", length, **facts)  # type: ignore[arg-type]
+        self.first: Grant = desk.allocate(self.created).grant
+
+    def ask(self, length: int | None = None, *, at: int | None = None, **facts: str) -> AllocateRequest:
+        """Say what an Update asks for."""
+        self.desk.clock.advance(1)
+        return self.desk.request("a", length, at=at, by_create=False, **facts)  # type: ignore[arg-type]
+
+    def update(self, request: AllocateRequest, before: AllocateRequest, held: Grant | None = None) -> Allocated:
+        """Serve an Update; CloudFormation holds the first allocation unless told otherwise."""
+        return self.desk.another().revise(request, (held or self.first).allocation_id, before)
+
+
+@pytest.fixture
+def resource(desk: Desk, pool_of: MakePool) -> Resource:
+    pool_of("10.0.0.0/24")
+    return Resource(desk)
+
+
+def test_the_same_ask_keeps_the_allocation(desk: Desk, resource: Resource) -> None:
+    """An Update that asks for the same keeps it, and shows that the stack knows it."""
+    answer = resource.update(resource.ask(26), resource.created)
+    assert (answer.outcome, answer.grant.allocation_id) == ("kept", resource.first.allocation_id)
+    (grant,) = desk.record("a").grants
+    assert grant.acknowledged
+    check(desk.store, canonical=True)
+
+
+@pytest.mark.parametrize(
+    "facts", [{"pool_name": "vpcs"}, {"cidr": "10.0.0.0/26"}, {"pool_name": "vpcs", "cidr": "10.0.0.0/26"}]
+)
+def test_the_same_in_other_words_keeps_the_allocation(desk: Desk, resource: Resource, facts: dict[str, str]) -> None:
+    """What satisfies the new words is kept, and answers to them from then on (I4)."""
+    request = resource.ask(None if "cidr" in facts else 26, **facts)
+    assert resource.update(request, resource.created).outcome == "kept"
+    (grant,) = desk.record("a").grants
+    assert grant.allocation_id == resource.first.allocation_id
+    assert len(grant.asks) == 2
+    assert resource.update(request, resource.created).outcome == "kept"
+    assert len(desk.record("a").grants[0].asks) == 2
+    check(desk.store, canonical=True)
+
+
+@pytest.mark.parametrize("length", [25, 27])
+def test_another_size_is_a_replacement(desk: Desk, resource: Resource, length: int) -> None:
+    """A new allocation is made beside the old one, which stays until its own Delete comes (I4)."""
+    answer = resource.update(resource.ask(length), resource.created)
+    assert answer.outcome == "allocated"
+    assert answer.grant.cidr.length == length
+    assert {grant.allocation_id for grant in desk.record("a").grants} == {
+        resource.first.allocation_id,
+        answer.grant.allocation_id,
+    }
+    check(desk.store, canonical=True)
+    assert desk.release("a", resource.first.allocation_id) == "released"
+    assert desk.held(answer.grant.pool_id) == [str(answer.grant.cidr)]
+    check(desk.store, canonical=True)
+
+
+def test_another_block_is_a_replacement(desk: Desk, resource: Resource) -> None:
+    """An exact block other than the held one has to be allocated."""
+    answer = resource.update(resource.ask(cidr="10.0.0.128/26"), resource.created)
+    assert (answer.outcome, str(answer.grant.cidr)) == ("allocated", "10.0.0.128/26")
+    check(desk.store)
+
+
+def test_another_pool_is_a_replacement(desk: Desk, pool_of: MakePool) -> None:
+    """The same size from another pool is another allocation; so is one from a pool that must be looked up anew."""
+    scope = desk.scope()
+    pool_of("10.0.0.0/24", name="a", scope=scope)
+    resource = Resource(desk)
+    other = desk.another()
+    other.allocate(desk.request("x", 28))
+    pool_of("10.1.0.0/24", name="b", scope=scope)
+    answer = other.revise(resource.ask(26, pool_name="b"), resource.first.allocation_id, resource.created)
+    assert (answer.outcome, str(answer.grant.cidr)) == ("allocated", "10.1.0.0/26")
+    check(desk.store)
+
+
+def test_a_size_that_the_pool_chooses_is_allocated_anew(desk: Desk, pool_of: MakePool) -> None:
+    """Without a length it can't be told that the held block is what is asked for."""
+    pool_of("10.0.0.0/24", rules=AllocationRules(24, 28, 26))
+    resource = Resource(desk)
+    assert resource.update(resource.ask(), resource.created).outcome == "allocated"
+
+
+def test_a_replacement_is_delivered_again(desk: Desk, resource: Resource) -> None:
+    """I4: the same Update has one allocation, however often it comes."""
+    request = resource.ask(25)
+    answers = [resource.update(request, resource.created) for _ in range(3)]
+    assert [answer.outcome for answer in answers] == ["allocated", "kept", "kept"]
+    assert len({answer.grant.allocation_id for answer in answers}) == 1
+    check(desk.store)
+
+
+def test_a_rollback_after_the_replacement_was_accepted(desk: Desk, resource: Resource) -> None:
+    """The old allocation, still there, is the answer; the new one goes by its own Delete."""
+    forward = resource.ask(25)
+    new = resource.update(forward, resource.created).grant
+    back = resource.update(resource.ask(26), forward, held=new)
+    assert (back.outcome, back.grant.allocation_id) == ("kept", resource.first.allocation_id)
+    assert len(desk.record("a").grants) == 2
+    desk.clock.advance(1)
+    assert desk.release("a", new.allocation_id) == "released"
+    assert [grant.allocation_id for grant in desk.record("a").grants] == [resource.first.allocation_id]
+    check(desk.store, canonical=True)
+
+
+def test_a_rollback_before_the_replacement_was_accepted(desk: Desk, resource: Resource) -> None:
+    """A rollback that still carries the old id shows that the replacement was never taken over: it is released."""
+    forward = resource.ask(25)
+    new = resource.update(forward, resource.created).grant
+    back = resource.update(resource.ask(26), forward)
+    assert (back.outcome, back.grant.allocation_id) == ("kept", resource.first.allocation_id)
+    record = desk.record("a")
+    assert [grant.allocation_id for grant in record.grants] == [resource.first.allocation_id]
+    assert record.returned == (new.allocation_id,)
+    check(desk.store, canonical=True)
+
+
+def test_a_rollback_that_is_delivered_again_changes_nothing(desk: Desk, resource: Resource) -> None:
+    """After the first rollback the second finds all as it should be."""
+    forward = resource.ask(25)
+    resource.update(forward, resource.created)
+    back = resource.ask(26)
+    resource.update(back, forward)
+    version = desk.record("a").version
+    assert resource.update(back, forward).grant.allocation_id == resource.first.allocation_id
+    assert desk.record("a").version == version
+    check(desk.store, canonical=True)
+
+
+def test_an_update_that_comes_after_its_rollback_is_refused(desk: Desk, resource: Resource) -> None:
+    """A late duplicate of the Update that was rolled back allocates nothing (I4)."""
+    forward = resource.ask(25)
+    resource.update(forward, resource.created)
+    resource.update(resource.ask(26), forward)
+    with pytest.raises(SupersededError):
+        resource.update(forward, resource.created)
+    assert len(desk.record("a").grants) == 1
+    check(desk.store, canonical=True)
+
+
+def test_a_rollback_that_overtakes_its_update_leaves_nothing_behind(desk: Desk, resource: Resource) -> None:
+    """The Update that is rolled back may come for the first time afterwards: it is refused (I4)."""
+    forward = resource.ask(25)
+    resource.update(resource.ask(26), forward)
+    with pytest.raises(SupersededError):
+        resource.update(forward, resource.created)
+    assert len(desk.record("a").grants) == 1
+    check(desk.store, canonical=True)
+
+
+def test_an_update_that_cannot_be_served_leaves_what_is_held(desk: Desk, pool_of: MakePool) -> None:
+    """A refusal names the reason, and the old allocation stays."""
+    pool = pool_of("10.0.0.0/25", rules=AllocationRules(25, 28))
+    resource = Resource(desk)
+    with pytest.raises(PoolExhaustedError):
+        resource.update(resource.ask(25), resource.created)
+    with pytest.raises(NetmaskLengthError):
+        resource.update(resource.ask(24), resource.created)
+    assert desk.held(pool.pool_id) == [str(resource.first.cidr)]
+    check(desk.store)
+
+
+def test_an_update_of_what_was_never_allocated_allocates(desk: Desk, pool_of: MakePool) -> None:
+    """An Update of a resource without a record, such as one that was imported, gets an allocation."""
+    pool_of("10.0.0.0/24")
+    request = desk.request("a", 26, by_create=False)
+    answer = desk.revise(request, "ipam-pool-alloc-" + "0" * 32, request)
+    assert answer.outcome == "allocated"
+    assert not answer.grant.by_create
+
+
+def test_two_updates_at_once_keep_one_record(desk: Desk, resource: Resource) -> None:
+    """An Update whose owner changes between its read and its commit decides anew (I4)."""
+    request = resource.ask(26)
+    other = resource.ask(26, pool_name="vpcs")
+    store = Interrupted(desk.store, lambda: resource.update(other, resource.created))
+    answer = desk.another(store).revise(request, resource.first.allocation_id, resource.created)
+    assert answer.outcome == "kept"
+    (grant,) = desk.record("a").grants
+    assert len(grant.asks) == 2
+    assert desk.record("a").fence == NOON + 2000
+    check(desk.store)
