@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
 from bench.counting import CountingStore, Counts
 from bench.endpoint import TABLE, Endpoint
 from bench.figures import Figure
 from bench.layouts import KINDS, LENGTH, LENGTHS, WIDTH, home, layout
-from bench.world import ACCOUNT, World, world
+from bench.world import World, world
 from ipam.adapters.dynamodb.store import DynamoDbStore
-from ipam.domain.owner import Claim
-from ipam.services.ports import NoDeadline
-from ipam.services.release import ReleaseRequest, release_in_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bench.layouts import Kind
-    from bench.world import Lease
+    from bench.world import Lease, Temper
 
 COLD_PLAN: Final = (
     "a process that starts has no plan yet and reads it, one Query more, once in 30 s for all its requests; without it "
@@ -29,6 +26,8 @@ COLD_RELEASE: Final = (
     "the owner's record has to be read: a Delete names an allocation by its id alone, and neither the block nor the "
     "version that the transaction is conditional on is in the event"
 )
+TEMPERS: Final[tuple[Temper, ...]] = ("warm", "cold", "announced")
+READ_FIRST: Final[dict[Temper, str]] = {"warm": "", "cold": COLD_RELEASE, "announced": COLD_RELEASE}
 COOLING_SECONDS: Final = 600
 MIXED: Final = 8
 """How many times longer a row of mixed sizes is, so that each size comes up as often as where there is only one."""
@@ -143,41 +142,25 @@ def _fresh(number: int, length: Callable[[World], int]) -> Counts:
 
 def release_units(count: int, operations: int) -> Iterator[Figure]:
     """P7: requests and capacity units per release, over a churn."""
-    plain = Churn(count, 0)
-    cooling = Churn(count, COOLING_SECONDS)
-    for remembered, temper in ((True, "warm"), (False, "cold")):
-        for churn, pool in ((plain, "pool without cooling"), (cooling, "cooling pool")):
-            churn.run(operations, remembered=remembered)
-            spent, which = churn.released, f"{temper}, {pool}"
-            yield Figure("P7", f"requests, {which}", spent.requests, 1.1, reason="" if remembered else COLD_RELEASE)
+    for cooling, pool in ((0, "pool without cooling"), (COOLING_SECONDS, "cooling pool")):
+        churn = Churn(count, cooling)
+        churn.run(operations)
+        for temper, spent in churn.released.items():
+            which = f"{temper}, {pool}" if temper != "announced" else f"by Custom::DeleteCnCIDR, {pool}"
+            yield Figure("P7", f"requests, {which}", spent.requests, 1.1, reason=READ_FIRST[temper])
             yield Figure("P7", f"RCU, {which}", spent.read_units, 0.5)
             yield Figure("P7", f"WCU, blocks, {which}", spent.block_units, 6.5)
-            if remembered:
-                yield Figure("P7", f"of these, in transactions that were refused, {which}", spent.refused_units)
-                yield Figure("P7", f"WCU, records (owner, audit, quota), {which}", spent.record_units)
-    yield from _announced(plain)
-    yield Figure("P7", "later, per block that has cooled: requests of upkeep", cooling.upkeep.requests)
-    yield Figure("P7", "later, per block that has cooled: RCU of upkeep", cooling.upkeep.read_units)
-    yield Figure("P7", "later, per block that has cooled: WCU of upkeep, blocks", cooling.upkeep.block_units)
-
-
-def _announced(churn: Churn) -> Iterator[Figure]:
-    """Count a release by another resource of the stack (Custom::DeleteCnCIDR), which reads all that the stack holds."""
-    made, number = churn.world, 100
-    leases = [made.allocate(LENGTH) for _ in range(number)]
-    before = churn.counts
-    for lease in leases:
-        grant = lease.record.grants[0]
-        made.forget(owners=True)
-        owner = replace(lease.record.owner, name="Return")
-        request = ReleaseRequest(owner, ACCOUNT, made.clock.now(), "Delete announced")
-        claim = Claim(grant.allocation_id, str(grant.cidr), grant.created)
-        outcome = release_in_stack(made.ports, request, claim, NoDeadline())
-        if outcome != "released":
-            raise AssertionError(outcome)
-    spent = (churn.counts - before) / number
-    yield Figure("P7", "requests, announced by Custom::DeleteCnCIDR, pool without cooling", spent.requests)
-    yield Figure("P7", "RCU, the same", spent.read_units)
+        warm = churn.released["warm"]
+        yield Figure("P7", f"WCU, blocks, of transactions that were refused, warm, {pool}", warm.refused_units)
+        yield Figure("P7", f"WCU, records (owner, audit, quota), warm, {pool}", warm.record_units)
+        if cooling:
+            yield Figure("P7", "later, per block that has cooled: requests of upkeep", churn.upkeep.requests)
+            yield Figure("P7", "later, per block that has cooled: RCU of upkeep", churn.upkeep.read_units)
+            yield Figure("P7", "later, per block that has cooled: WCU of upkeep, blocks", churn.upkeep.block_units)
+        churn.run(operations)
+        later = churn.released["warm"]
+        yield Figure("P7", f"requests, warm, {pool}, over as many operations more", later.requests)
+        yield Figure("P7", f"WCU, blocks, warm, {pool}, over as many operations more", later.block_units)
 
 
 class Churn:
@@ -189,7 +172,7 @@ class Churn:
         self._meter = endpoint or memory
         store = DynamoDbStore(TABLE, endpoint.connect()) if endpoint else memory
         self.world = world(store, layout("mix", count).provisioned, cooling_seconds)
-        self.released = Counts()
+        self.released: dict[Temper, Counts] = {}
         self.upkeep = Counts()
         self._cooling = bool(cooling_seconds)
         filled = count * 4 // 3
@@ -204,27 +187,27 @@ class Churn:
         """All that was counted so far."""
         return self._meter.counts
 
-    def run(self, operations: int, *, remembered: bool) -> None:
-        """Allocate and release, and count what a release costs, and a block that has cooled.
-
-        A process that remembers knows the owner's record; one that does not has to read it.
-        """
+    def run(self, operations: int) -> None:
+        """Allocate and release, and count what a release costs, in each of three ways, and a block that has cooled."""
+        spent = dict.fromkeys(TEMPERS, Counts())
+        upkeep = Counts()
         released = cooled = 0
-        spent = upkeep = Counts()
         for number in range(operations):
             self.world.clock.time += 1000
             if self.world.rng.randrange(2):
                 self._leases.append(self._allocate())
                 continue
-            lease = self._drawn()
+            temper = TEMPERS[released % len(TEMPERS)]
             before = self.counts
-            self.world.release(lease, remembered=remembered)
-            spent += self.counts - before
+            self.world.release(self._drawn(), temper)
+            spent[temper] += self.counts - before
             released += 1
             if number % UPKEEP_EVERY == 0:
                 cost, blocks = self._clean()
                 upkeep, cooled = upkeep + cost, cooled + blocks
-        self.released = spent / released
+        self.released = {
+            temper: spent[temper] / len(range(place, released, len(TEMPERS))) for place, temper in enumerate(TEMPERS)
+        }
         self.upkeep = upkeep / max(1, cooled)
 
     def _clean(self) -> tuple[Counts, int]:
@@ -259,7 +242,7 @@ def agreement(count: int, operations: int) -> Iterator[Figure]:
         totals = []
         for endpoint in (None, Endpoint()):
             churn = Churn(count, cooling, endpoint)
-            churn.run(operations, remembered=False)
+            churn.run(operations)
             totals.append(churn.counts)
         between = totals[0] - totals[1]
         apart += sum(abs(getattr(between, field.name)) for field in fields(between))

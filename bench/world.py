@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import uuid
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Literal
 
-from ipam.domain.owner import OwnerKey
+from ipam.domain.owner import Claim, OwnerKey
 from ipam.domain.pool import AllocationRules, Ask
 from ipam.services.allocate import AllocateRequest, allocate
 from ipam.services.memory import Memory
@@ -15,12 +15,14 @@ from ipam.services.plan import NewPool, create_pool, create_scope, current_plan
 from ipam.services.ports import NoDeadline, Ports
 from ipam.services.provision import provision
 from ipam.services.reclaim import reclaim
-from ipam.services.release import ReleaseRequest, release
+from ipam.services.release import ReleaseRequest, release, release_in_stack
 
 if TYPE_CHECKING:
     from ipam.domain.cidr import Cidr
     from ipam.domain.owner import OwnerRecord
     from ipam.services.ports import Store
+
+Temper = Literal["warm", "cold", "announced"]
 
 REGION: Final = "eu-central-1"
 OTHER_REGIONS: Final = ("eu-west-1", "us-east-1", "ap-southeast-2")
@@ -103,15 +105,21 @@ class World:
             raise AssertionError(message)
         return Lease(record)
 
-    def release(self, lease: Lease, *, remembered: bool = True) -> None:
-        """Give a block back, knowing the owner's record or having to read it."""
-        owner = lease.record.owner
-        if remembered:
-            self.ports.memory.see_owner(lease.record)
+    def release(self, lease: Lease, temper: Temper = "warm") -> None:
+        """Give a block back: knowing the owner's record, having to read it, or announced by another resource."""
+        record, grant = lease.record, lease.record.grants[0]
+        if temper == "warm":
+            self.ports.memory.see_owner(record)
         else:
-            self.forget(owners=True)
-        request = ReleaseRequest(owner, ACCOUNT, self.clock.now(), f"Delete {uuid.UUID(int=self._orders)}")
-        outcome = release(self.ports, request, lease.record.grants[0].allocation_id, NoDeadline())
+            self.ports = self._without_owners()
+        now, cause = self.clock.now(), f"Delete {uuid.UUID(int=self._orders)}"
+        if temper == "announced":
+            returning = ReleaseRequest(replace(record.owner, name="Return"), ACCOUNT, now, cause)
+            claim = Claim(grant.allocation_id, str(grant.cidr), grant.created)
+            outcome = release_in_stack(self.ports, returning, claim, NoDeadline())
+        else:
+            request = ReleaseRequest(record.owner, ACCOUNT, now, cause)
+            outcome = release(self.ports, request, grant.allocation_id, NoDeadline())
         if outcome != "released":
             raise AssertionError(outcome)
 
@@ -120,14 +128,17 @@ class World:
         space = current_plan(self.ports).space(self.pool_id)
         return reclaim(self.ports, space, 4, 0, NoDeadline())
 
-    def forget(self, *, owners: bool = False, plan: bool = False) -> None:
-        """Forget free blocks, and what else is said: the next order is served by another process."""
-        if owners or plan:
-            known = self.ports.memory.plan(self.clock.now())
-            self.ports = Ports(self.ports.store, self.clock, self.ports.chance, Memory())
-            if known is not None and not plan:
-                self.ports.memory.see_plan(self.clock.now(), known)
+    def forget(self, *, plan: bool = False) -> None:
+        """Forget free blocks, and the plan if it is said: the next order is served by another process."""
+        if plan:
+            self.ports.memory.forget_plan()
         self.ports.memory.forget_free(self.pool_id)
+
+    def _without_owners(self) -> Ports:
+        """Another process, which has read the plan and nothing else."""
+        memory = Memory()
+        memory.see_plan(self.clock.now(), current_plan(self.ports))
+        return replace(self.ports, memory=memory)
 
 
 def world(store: Store, provisioned: Cidr, cooling_seconds: int = 0, seed: int = 1) -> World:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ipam.domain.authorization import derive
+from ipam.domain.errors import SupersededError
 from ipam.entrypoints.errors import UnansweredError, UndeliveredError
 from tests.faults import Around
 from tests.unit.entrypoints.stage import ACCOUNT, MASTER, NAMES, Stage, allocation_id, at, event, with_properties
@@ -396,6 +397,15 @@ def test_a_delete_that_fails_is_never_answered(verified: Stage, name: str, late:
     assert verified.held() == ["10.0.0.0/24"]
 
 
+def test_a_delete_is_not_answered_by_a_refusal_either(created: Stage) -> None:
+    """A refusal that no Delete should ever meet is a fault of ours: the event is kept, and nothing reported as done."""
+    created.restart(Failing(created.desk.store, "commit", SupersededError()))
+    with pytest.raises(UnansweredError):
+        created.send("delete")
+    assert created.outcome == "retried"
+    assert created.held() == ["10.0.0.0/24"]
+
+
 def test_an_event_without_a_signing_time_passes_no_fence(stage: Stage) -> None:
     """A Create of unknown age is served if nothing was ever ended, and refused after a Delete."""
     undated = event("create")
@@ -413,6 +423,8 @@ def test_a_type_that_is_not_served_is_refused_and_can_be_deleted(stage: Stage) -
     refused = stage.send(event("create", ResourceType="Custom::GetCidr"))
     assert refused["Status"] == "FAILED"
     assert "Custom::GetCnCIDR" in refused["Reason"]
+    update = stage.send(event("update_in_place", ResourceType="Custom::GetCidr"))
+    assert (update["Status"], update["PhysicalResourceId"]) == ("FAILED", allocation_id(1))
     delete = event("delete", ResourceType="Custom::GetCidr", PhysicalResourceId=refused["PhysicalResourceId"])
     assert stage.send(delete)["Status"] == "SUCCESS"
     assert stage.held() == []

@@ -90,7 +90,7 @@ def unwrap(event: object) -> object:
     try:
         (record,) = event["Records"]
         return cast("object", json.loads(record["Sns"]["Message"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise NotGenuineError("the event has records that are not one SNS notification") from None
 
 

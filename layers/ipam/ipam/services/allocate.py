@@ -230,10 +230,14 @@ class _Order:
             if hint is not None:
                 return hint, True
         fits = self._fits(space, length)
-        if not fits:
-            # Whether or not there was anything left to do: somebody else may just have done it.
-            reclaim(self.ports, space, self._family, exact or length, self.deadline)
+        for _ in range(MAX_ATTEMPTS):
+            if fits:
+                break
+            again = reclaim(self.ports, space, self._family, exact or length, self.deadline)
+            # Even if there was nothing left to do: somebody else may just have done it.
             fits = self._fits(space, length)
+            if not again:
+                break
         if not fits:
             raise self._why_not(space, length)
         return pick(fits, attempt, lambda blocks: blocks[self.ports.chance.below(len(blocks))]), False

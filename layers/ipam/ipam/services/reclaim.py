@@ -42,7 +42,7 @@ def reclaim(ports: Ports, space: Space, family: Family, wanted: Cidr | int | Non
         deadline: ends the work early; what is done so far stays done.
 
     Returns:
-        Whether anything was changed.
+        Whether anything was changed, or what is waited for was found to be free.
 
     Raises:
         OutOfTimeError: there is more to do than the time that is left.
@@ -54,7 +54,7 @@ def reclaim(ports: Ports, space: Space, family: Family, wanted: Cidr | int | Non
     run.join_free(deadline)
     if run.changed:
         ports.memory.forget_free(space.pool_id)
-    return run.changed
+    return run.changed or run.satisfied
 
 
 class _Run:
@@ -66,7 +66,7 @@ class _Run:
         self._family = family
         self._wanted = wanted
         self._free: set[Cidr] = set()
-        self._satisfied = False
+        self.satisfied = False
         self.changed = False
         for block in ports.store.all_free(space.pool_id, family):
             self._note_free(block)
@@ -78,7 +78,7 @@ class _Run:
         due = self._ports.store.cooling(self._space.pool_id, BATCH, until=self._ports.clock.now())
         progress = False
         for cooled in due:
-            if self._satisfied:
+            if self.satisfied:
                 return False
             if cooled.cidr.family == self._family:
                 deadline.ensure()
@@ -89,7 +89,7 @@ class _Run:
         """Join free blocks that stand beside their free buddy, smallest first."""
         pairs = (block for block in self._free if block.length and block < block.buddy and block.buddy in self._free)
         for block in sorted(pairs, key=lambda block: (-block.length, block.first)):
-            if self._satisfied:
+            if self.satisfied:
                 return
             if block in self._free:
                 deadline.ensure()
@@ -100,9 +100,9 @@ class _Run:
         self._free.add(block)
         match self._wanted:
             case Cidr():
-                self._satisfied |= block.contains(self._wanted)
+                self.satisfied |= block.contains(self._wanted)
             case int():
-                self._satisfied |= block.length <= self._wanted
+                self.satisfied |= block.length <= self._wanted
             case _:
                 pass
 

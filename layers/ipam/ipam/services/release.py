@@ -127,8 +127,8 @@ def abandon(ports: Ports, request: ReleaseRequest, deadline: Deadline) -> Outcom
     for _ in range(MAX_ATTEMPTS):
         unaccepted = record.unaccepted(request.requested)
         if unaccepted:
-            _give_back(ports, request, record, unaccepted[0], deadline)
-            outcome = "released"
+            if _give_back(ports, request, record, unaccepted[0], deadline, unless_accepted=True) != "unverified-delete":
+                outcome = "released"
         elif any(grant.acknowledged or not grant.by_create for grant in record.grants):
             return outcome if outcome == "released" else "unverified-delete"
         elif record.supersedes(request.requested) or _fence(ports, request, record, deadline):
@@ -139,7 +139,8 @@ def abandon(ports: Ports, request: ReleaseRequest, deadline: Deadline) -> Outcom
 
 def release_unaccepted(ports: Ports, request: ReleaseRequest, grant: Grant, deadline: Deadline) -> Outcome:
     """Give back what an Update allocated and the stack has shown that it never took over."""
-    return _give_back(ports, request, ports.store.owner(request.owner), grant, deadline)
+    record = ports.store.owner(request.owner)
+    return _give_back(ports, request, record, grant, deadline, unless_accepted=True)
 
 
 def _fence(ports: Ports, request: ReleaseRequest, record: OwnerRecord, deadline: Deadline) -> bool:
@@ -160,8 +161,19 @@ def _expiry(ports: Ports, record: OwnerRecord) -> int | None:
     return None if record.grants else ports.clock.now() // 1000 + OWNER_KEPT
 
 
-def _give_back(ports: Ports, request: ReleaseRequest, record: OwnerRecord, grant: Grant, deadline: Deadline) -> Outcome:
-    """Commit a release, against all others who change the same owner or the neighbouring blocks."""
+def _give_back(  # noqa: PLR0913 - what a release is about, and the one thing in which two kinds of it differ
+    ports: Ports,
+    request: ReleaseRequest,
+    record: OwnerRecord,
+    grant: Grant,
+    deadline: Deadline,
+    *,
+    unless_accepted: bool = False,
+) -> Outcome:
+    """Commit a release, against all others who change the same owner or the neighbouring blocks.
+
+    With `unless_accepted` it ends as unverified where the stack shows meanwhile that it knows the allocation.
+    """
     space = current_space(ports, grant.pool_id)
     swallowed: list[Cidr] = []
     for attempt in range(MAX_ATTEMPTS):
@@ -181,8 +193,11 @@ def _give_back(ports: Ports, request: ReleaseRequest, record: OwnerRecord, grant
             ports.store.commit(Change(tuple(operations)))
         except Conflict as conflict:
             record = _learn(conflict, record)
-            if record.for_id(grant.allocation_id) is None:
+            now = record.for_id(grant.allocation_id)
+            if now is None:
                 return "already-released"
+            if unless_accepted and now.acknowledged:
+                return "unverified-delete"
             if any(isinstance(refusal.operation, EnsureNotFree | TakeFree) for refusal in conflict.refusals):
                 swallowed = _free_buddies(ports, space, grant)
             if any(refusal.busy for refusal in conflict.refusals):
