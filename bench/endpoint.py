@@ -22,8 +22,8 @@ from botocore.awsrequest import AWSResponse
 from sortedcontainers import SortedDict
 
 from bench.counting import Counts, is_block
+from ipam.adapters.aws import client as aws_client
 from ipam.adapters.dynamodb import items, keys
-from ipam.adapters.dynamodb.store import connect
 from ipam.domain.allocation import Allocation
 from ipam.domain.cidr import Cidr
 
@@ -71,7 +71,7 @@ class Endpoint:
     def connect(self) -> Any:
         """Make the client that the functions use, with its calls answered here."""
         boto3.setup_default_session(aws_access_key_id=NOBODY, aws_secret_access_key=NOBODY, region_name="eu-central-1")
-        client = connect()
+        client = aws_client("dynamodb")
         client.meta.events.register("before-send.dynamodb", self._answer)
         return client
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +40,3 @@ class Figure:
     def faulty(self) -> bool:
         """Whether a count misses its limit, and nobody said why."""
         return self.counted and self.reached is False and not self.reason
-
-
-@dataclass(slots=True)
-class Report:
-    """All figures of a run."""
-
-    figures: list[Figure] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def faulty(self) -> list[Figure]:
-        """The counts that miss their limits without a reason."""
-        return [figure for figure in self.figures if figure.faulty]

@@ -24,6 +24,8 @@ Written by `make bench`; do not edit. `.venv/bin/python -m bench --only P1` meas
   compared takes turns, and medians are compared. Ratios are goals; a figure in ms is only for scale.
 - Pools: 10.0.0.0/8, or what is larger around it where N needs more. `contiguous` is N allocations of /24 side by side,
   `mix` N of /20 to /28 with a quarter of holes. `warm` is a process that has served before, `cold` one that has not.
+- A churn: a pool is filled with 13,333 blocks of /20 to /28, a quarter of them is given back, then come 10,000
+  operations, allocations and releases by lot, of random sizes and places.
 - The plan (pools and their rules) is read once in 30 s by each process, and its reading counted apart.
 """
 

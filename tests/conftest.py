@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, settings
 
 from ipam.services.plan import NewPool
 from tests.builders import REGION, Desk, FixedClock, SeededChance
+from tests.engine import engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ipam.domain.pool import Pool
 
@@ -52,3 +53,10 @@ def pool_of(desk: Desk) -> Callable[..., Pool]:
         return desk.pool(new, *cidrs)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def twin_engine() -> Iterator[str]:
+    """The endpoint of the twin's DynamoDB engine, started when the first test wants it."""
+    with engine() as endpoint:
+        yield endpoint

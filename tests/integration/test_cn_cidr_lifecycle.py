@@ -340,6 +340,15 @@ def test_a_return_whose_facts_disagree_releases_nothing(verified: Stage, name: s
     assert verified.held() == ["10.0.0.0/24"]
 
 
+def test_a_return_gives_back_only_what_its_own_id_names(verified: Stage) -> None:
+    """With the true facts of another allocation of the stack, a return of this one releases neither."""
+    verified.send("update_replacement")
+    other = event("delete_cn_cidr_update")["ResourceProperties"]
+    assert verified.send(event("delete_cn_cidr_delete", ResourceProperties=other))["Status"] == "SUCCESS"
+    assert verified.outcome == "unverified-delete"
+    assert verified.held() == ["10.0.0.0/24", "10.0.4.0/22"]
+
+
 def test_a_delete_does_not_mind_its_properties(created: Stage) -> None:
     """GetCnCIDR's Delete goes by id alone, whatever has become of the template."""
     strange = event("delete") | {"ResourceProperties": {"CnCidrMask": ["x"], "Nonsense": {}}}
@@ -416,6 +425,17 @@ def test_an_event_without_a_signing_time_passes_no_fence(stage: Stage) -> None:
     stage.clock.milliseconds = at(12)
     assert stage.send(undated)["Status"] == "FAILED"
     assert stage.held() == []
+
+
+def test_an_event_of_unknown_age_is_never_taken_for_the_last(stage: Stage) -> None:
+    """Without a signing time nobody knows whether Lambda will try again, so the event is left to it."""
+    undated = event("create")
+    undated["ResponseURL"] = undated["ResponseURL"].partition("?")[0]
+    stage.restart(Failing(stage.desk.store, "commit", RuntimeError("a bug")))
+    stage.clock.milliseconds = at(12)
+    with pytest.raises(UnansweredError):
+        stage.send(undated)
+    assert stage.mailbox.taken == []
 
 
 def test_a_type_that_is_not_served_is_refused_and_can_be_deleted(stage: Stage) -> None:

@@ -143,10 +143,10 @@ def test_a_request_that_fails_is_kept_and_heard_of(template: dict[str, Any]) -> 
 
 
 def test_what_a_person_must_see_raises_an_alarm(template: dict[str, Any]) -> None:
-    """The three outcomes that need a person are counted from the log, and each has an alarm on its count."""
+    """The outcomes that need a person are counted from the log, and each has an alarm on its count."""
     filters = of_type(template, "AWS::Logs::MetricFilter")
     outcomes = {re.sub(r'.*"(.+)".*', r"\1", each["Properties"]["FilterPattern"]) for each in filters.values()}
-    assert outcomes == {"unverified-delete", "forged", "undelivered"}
+    assert outcomes == {"unverified-delete", "forged", "undelivered", "failed"}
     counted = {each["Properties"]["MetricTransformations"][0]["MetricName"] for each in filters.values()}
     watched = {each["Properties"]["MetricName"] for each in of_type(template, "AWS::CloudWatch::Alarm").values()}
     assert counted <= watched

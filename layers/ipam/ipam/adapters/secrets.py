@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ipam.services.ports import Clock
 
 AGE: Final = 300_000
@@ -21,11 +22,11 @@ FRESH_AGE: Final = 5_000
 class MasterKeys:
     """`ipam.services.ports.Secrets` on one secret: its current version and, after a rotation, the previous one."""
 
-    def __init__(self, secret: str, clock: Clock, client: Any = None) -> None:
-        """Use a secret, by its ARN or name."""
+    def __init__(self, secret: str, clock: Clock, connect: Callable[[], Any]) -> None:
+        """Use a secret, by its ARN or name; the client is made with `connect` when it is first needed."""
         self._secret = secret
         self._clock = clock
-        self._client = client
+        self._connect = functools.cache(connect)
         self._keys: tuple[bytes, ...] = ()
         self._read: int | None = None
 
@@ -44,11 +45,8 @@ class MasterKeys:
 
     def _version(self, stage: str) -> bytes | None:
         """Read a version of the secret, if there is one."""
-        if self._client is None:
-            config = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
-            self._client = boto3.client("secretsmanager", config=config)
         try:
-            answer = self._client.get_secret_value(SecretId=self._secret, VersionStage=stage)
+            answer = self._connect().get_secret_value(SecretId=self._secret, VersionStage=stage)
         except ClientError as error:
             if error.response["Error"]["Code"] == "ResourceNotFoundException" and stage == "AWSPREVIOUS":
                 return None

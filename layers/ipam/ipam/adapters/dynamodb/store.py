@@ -13,8 +13,6 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, HTTPClientError
 
 from ipam.adapters.dynamodb import items, keys
@@ -75,12 +73,6 @@ TEMPORARY: Final = frozenset(
     }
 )
 """Error codes after which the same call may succeed (DynamoDB developer guide, "Error handling")."""
-
-
-def connect() -> Any:
-    """Make a DynamoDB client whose calls end well within a function's time."""
-    config = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
-    return boto3.client("dynamodb", config=config)
 
 
 def _translated(method: Callable[P, R]) -> Callable[P, R]:

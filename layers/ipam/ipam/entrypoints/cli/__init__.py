@@ -12,14 +12,14 @@ from ipam.domain.errors import IpamError
 from ipam.entrypoints.cli.commands import app
 from ipam.entrypoints.cli.render import console
 from ipam.entrypoints.reasons import reason
-from ipam.settings import MissingSettingError
+from ipam.settings import SettingError
 
 
 def main() -> None:
     """Run the command line; a refusal is one line on standard error and exit code 1."""
     try:
         app()
-    except (IpamError, MissingSettingError) as error:
-        text = str(error) if isinstance(error, MissingSettingError) else reason(error)
+    except (IpamError, SettingError) as error:
+        text = str(error) if isinstance(error, SettingError) else reason(error)
         console(stderr=True).print(f"[bold red]refused:[/] {text}", soft_wrap=True)
         sys.exit(1)

@@ -1,0 +1,481 @@
+"""What every store has to do, run against each of them: nothing that holds for one only is relied on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock
+from ipam.domain.change import (
+    Change,
+    ChangeQuota,
+    EnsureNotFree,
+    Operation,
+    PutAllocation,
+    PutAudit,
+    PutCooling,
+    PutFree,
+    PutName,
+    PutOwner,
+    PutPool,
+    PutProvisioned,
+    PutScope,
+    RemoveAllocation,
+    TakeCooling,
+    TakeFree,
+)
+from ipam.domain.cidr import Cidr
+from ipam.domain.owner import Grant, OwnerKey, OwnerRecord
+from ipam.domain.pool import AllocationRules, Pool, ProvisionedCidr, Quota, Scope
+from ipam.services.allocate import MAX_HALVINGS
+from ipam.services.ports import Conflict, Refusal
+from tests.builders import ACCOUNT, NOON, REGION, STACK, Desk, block, blocks, owner_key
+from tests.invariants import check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ipam.domain.cidr import Family
+    from ipam.services.ports import Store
+
+P = "ipam-pool-0123456789abcdef0"
+B = block("10.0.0.0/24")
+SIX = block("2001:db8:ffff:ffff:ffff:ffff:ffff:ff00/120")
+SCOPE = Scope("ipam-scope-0", "corporate", "private", "all of it", NOON)
+POOL = Pool(
+    P,
+    "ipam-scope-0",
+    None,
+    "vpcs",
+    4,
+    REGION,
+    "",
+    frozenset({"vpc", "subnet"}),
+    AllocationRules(16, 28, 24),
+    Quota(3, 1 << 70),
+    0,
+    NOON,
+)
+GRANT = Grant("alloc-a", ("ask", "other ask"), P, SIX, NOON, NOON - 1, by_create=True)
+OWNER = OwnerRecord(owner_key(), 0, NOON, (GRANT,), ("alloc-y", "alloc-z"))
+
+serials = iter(range(1_000_000))
+
+
+def audit(cidr: Cidr | None = None, at: int = NOON) -> PutAudit:
+    """Write a record that is different from all others."""
+    return PutAudit(AuditRecord(P, cidr, at, "split", "", None, "", "test", f"{next(serials):08d}"))
+
+
+def allocation(cidr: Cidr = B, allocation_id: str = "alloc-a") -> Allocation:
+    """Describe an allocation."""
+    return Allocation(allocation_id, P, cidr, owner_key(), ACCOUNT, "vpc", "a network", NOON)
+
+
+def cooling(cidr: Cidr = B, until: int = NOON) -> CoolingBlock:
+    """Describe a cooling block."""
+    return CoolingBlock(P, cidr, until, "alloc-a")
+
+
+def commit(store: Store, *operations: Operation) -> None:
+    """Commit operations as they are: these tests are of the store, and a change would want them to make sense."""
+    change = object.__new__(Change)
+    object.__setattr__(change, "operations", (*operations, audit()))
+    store.commit(change)
+
+
+def refused(store: Store, *operations: Operation) -> list[Refusal]:
+    """Commit operations that have to be refused, and give the refusals."""
+    before = content(store)
+    with pytest.raises(Conflict) as conflict:
+        commit(store, *operations)
+    assert content(store) == before, "a refused change has changed something"
+    return list(conflict.value.refusals)
+
+
+def content(store: Store) -> list[object]:
+    """Read all that these tests write."""
+    families: tuple[Family, ...] = (4, 6)
+    plan = store.plan()
+    return [
+        [list(store.all_free(P, family)) for family in families],
+        list(store.allocations(P)),
+        store.cooling(P, 1000),
+        store.owners(STACK),
+        store.quota(ACCOUNT, P),
+        list(store.audit(P)),
+        plan.scopes,
+        plan.pools,
+        {pool_id: plan.space(pool_id) for pool_id in plan.pools},
+    ]
+
+
+NEW: list[Operation] = [
+    PutFree(P, B),
+    PutFree(P, SIX),
+    PutAllocation(allocation()),
+    PutAllocation(allocation(SIX)),
+    PutCooling(cooling()),
+    PutCooling(cooling(SIX)),
+    PutScope(SCOPE),
+    PutPool(POOL),
+    PutName("vpcs", P),
+    PutProvisioned(ProvisionedCidr(P, B, "alloc-a", NOON)),
+]
+
+
+@pytest.mark.parametrize("operation", NEW, ids=lambda operation: type(operation).__name__)
+def test_what_is_new_is_put_once(store: Store, operation: Operation) -> None:
+    """A record that is there already is not put again, and the refusal names the operation (I1)."""
+    commit(store, operation)
+    assert refused(store, operation) == [Refusal(operation)]
+
+
+def test_an_audit_record_is_put_once(store: Store) -> None:
+    """What was written down is not written over (I6)."""
+    record = audit(B)
+    store.commit(Change((record,)))
+    with pytest.raises(Conflict) as conflict:
+        store.commit(Change((record,)))
+    assert conflict.value.refusals == (Refusal(record),)
+    assert list(store.audit(P)) == [record.record]
+
+
+@pytest.mark.parametrize("cidr", [B, SIX], ids=str)
+def test_a_free_block_is_taken_once(store: Store, cidr: Cidr) -> None:
+    """I1: what is taken is free no more."""
+    take = TakeFree(P, cidr)
+    assert refused(store, take) == [Refusal(take)]
+    commit(store, PutFree(P, cidr))
+    commit(store, take)
+    assert refused(store, take) == [Refusal(take)]
+    assert list(store.all_free(P, cidr.family)) == []
+
+
+def test_a_block_that_has_to_be_in_use_is_looked_at(store: Store) -> None:
+    """I2: the condition holds while the block is not free, and writes nothing."""
+    look = EnsureNotFree(P, B)
+    commit(store, look)
+    assert list(store.all_free(P, 4)) == []
+    commit(store, PutFree(P, B))
+    assert refused(store, look) == [Refusal(look)]
+    assert list(store.all_free(P, 4)) == [B]
+
+
+def test_only_exactly_this_allocation_is_removed(store: Store) -> None:
+    """I5: the same block in the hands of somebody else is left alone."""
+    remove = RemoveAllocation(P, B, "alloc-a")
+    assert refused(store, remove) == [Refusal(remove)]
+    commit(store, PutAllocation(allocation(allocation_id="alloc-b")))
+    assert refused(store, remove) == [Refusal(remove)]
+    commit(store, RemoveAllocation(P, B, "alloc-b"))
+    assert list(store.allocations(P)) == []
+
+
+def test_a_cooling_ends_once(store: Store) -> None:
+    """I7: exactly this cooling of the block, by its time, ends, and only once."""
+    commit(store, PutCooling(cooling(until=NOON)))
+    other = TakeCooling(cooling(until=NOON + 1))
+    assert refused(store, other) == [Refusal(other)]
+    commit(store, TakeCooling(cooling()))
+    assert refused(store, TakeCooling(cooling())) == [Refusal(TakeCooling(cooling()))]
+
+
+# -------------------------------------------------------------------------------------------------------------- owner
+
+
+def test_an_owner_is_read_as_it_was_written(store: Store) -> None:
+    """Every fact of the record comes back, one version on; nobody else's record does."""
+    commit(store, PutOwner(OWNER, expires=None))
+    assert store.owner(OWNER.owner) == store.owner_hint(OWNER.owner) == OWNER.stored()
+    assert store.owner(owner_key("other")) == OwnerRecord(owner_key("other"))
+    assert store.owner_hint(owner_key("other")).version == 0
+
+
+def test_the_facts_that_are_not_there_come_back_so(store: Store) -> None:
+    """No fence, no grants, nothing returned: an empty record is not a missing one."""
+    empty = OwnerRecord(owner_key())
+    commit(store, PutOwner(empty, expires=None))
+    assert store.owner(owner_key()) == empty.stored()
+    commit(store, PutOwner(replace(empty, version=1, grants=(replace(GRANT, acknowledged=True, asks=()),)), None))
+    (grant,) = store.owner(owner_key()).grants
+    assert grant.acknowledged and grant.asks == ()
+
+
+def test_a_decision_on_an_old_record_is_refused_with_the_current_one(store: Store) -> None:
+    """I4: whoever has not seen the latest version learns it from the refusal."""
+    stale = PutOwner(OWNER, expires=None)
+    commit(store, stale)
+    current = store.owner(OWNER.owner)
+    assert refused(store, stale) == [Refusal(stale, current)]
+    commit(store, PutOwner(current.fenced(NOON + 5), expires=None))
+    again = PutOwner(current, expires=None)
+    assert refused(store, again) == [Refusal(again, current.fenced(NOON + 5).stored())]
+
+
+def test_a_record_that_was_forgotten_is_refused_without_one(store: Store) -> None:
+    """I4: a version of a record that is not there any more is old as well."""
+    ghost = PutOwner(replace(OWNER, version=7), expires=None)
+    assert refused(store, ghost) == [Refusal(ghost, None)]
+
+
+def test_the_owners_of_a_stack_are_read_together(store: Store) -> None:
+    """All records of a stack, in the order of their names, and no other stack's."""
+    for name, stack in (("b", STACK), ("a", STACK), ("a", STACK + "0")):
+        commit(store, PutOwner(OwnerRecord(OwnerKey(stack, name)), expires=None))
+    assert [record.owner for record in store.owners(STACK)] == [OwnerKey(STACK, "a"), OwnerKey(STACK, "b")]
+    assert store.owners("arn:none") == []
+
+
+def test_an_expiry_is_no_part_of_the_record(store: Store) -> None:
+    """When the store may forget a record is its own business, and is gone with the next version."""
+    commit(store, PutOwner(OwnerRecord(owner_key()), expires=4_000_000_000))
+    record = store.owner(owner_key())
+    assert record == OwnerRecord(owner_key(), 1)
+    commit(store, PutOwner(record, expires=None))
+    assert store.owner(owner_key()).version == 2
+
+
+# -------------------------------------------------------------------------------------------------------------- quota
+
+
+def test_a_quota_is_counted_up_and_down(store: Store) -> None:
+    """Who has no count holds nothing; each change adds to it, far beyond what a machine word holds."""
+    assert store.quota(ACCOUNT, P) == ChangeQuota(ACCOUNT, P, 0, 0)
+    commit(store, ChangeQuota(ACCOUNT, P, 1, 1 << 64))
+    commit(store, ChangeQuota(ACCOUNT, P, 1, 3))
+    commit(store, ChangeQuota(ACCOUNT, P, -1, -1))
+    assert store.quota(ACCOUNT, P) == ChangeQuota(ACCOUNT, P, 1, (1 << 64) + 2)
+    assert store.quota("444455556666", P).allocations == store.quota(ACCOUNT, "q").allocations == 0
+
+
+@pytest.mark.parametrize(
+    ("held", "allocations", "units"),
+    [(None, 2, 500), (None, 1, 256), ((1, 256), 2, 512), ((1, 256), 2, None), ((1, 256), None, 512), ((9, 9), None, None)],
+)
+def test_what_stays_within_the_limits_is_counted(
+    store: Store, held: tuple[int, int] | None, allocations: int | None, units: int | None
+) -> None:
+    """Up to the limit itself, with or without something held, each limit by itself."""
+    if held:
+        commit(store, ChangeQuota(ACCOUNT, P, *held))
+    commit(store, ChangeQuota(ACCOUNT, P, 1, 256, allocations, units))
+    assert store.quota(ACCOUNT, P).allocations == (held or (0, 0))[0] + 1
+
+
+@pytest.mark.parametrize(
+    ("held", "allocations", "units"),
+    [(None, 0, None), (None, None, 255), (None, 5, 255), ((1, 256), 1, None), ((1, 256), None, 511), ((1, 256), 1, 9999)],
+)
+def test_what_exceeds_a_limit_is_refused(
+    store: Store, held: tuple[int, int] | None, allocations: int | None, units: int | None
+) -> None:
+    """One too many of either refuses the change, also for who holds nothing yet."""
+    if held:
+        commit(store, ChangeQuota(ACCOUNT, P, *held))
+    change = ChangeQuota(ACCOUNT, P, 1, 256, allocations, units)
+    assert refused(store, change) == [Refusal(change)]
+
+
+# --------------------------------------------------------------------------------------------------------------- plan
+
+
+def test_a_plan_is_read_as_it_was_written(store: Store) -> None:
+    """Scopes, pools and provisioned CIDRs come back with every fact, set or not."""
+    bare = replace(POOL, pool_id="ipam-pool-b", source_pool_id=P, name="b", rules=AllocationRules(), quota=Quota())
+    six = replace(POOL, pool_id="ipam-pool-c", name="c", family=6, locale="", allocation_types=frozenset())
+    plain = replace(SCOPE, scope_id="ipam-scope-1", description="", scope_type="public")
+    provisioned = [ProvisionedCidr(pool_id, cidr, "x", NOON) for pool_id, cidr in ((P, B), ("ipam-pool-c", SIX))]
+    puts: list[Operation] = [PutScope(SCOPE), PutScope(plain), PutName("corporate", "ipam-scope-0")]
+    puts += [*map(PutPool, (POOL, bare, six)), *map(PutProvisioned, provisioned)]
+    commit(store, *puts)
+    plan = store.plan()
+    assert plan.scopes == {scope.scope_id: scope for scope in (SCOPE, plain)}
+    assert plan.pools == {pool.pool_id: pool for pool in (POOL, bare, six)}
+    assert plan.space(P).provisioned == (B,)
+    assert plan.space("ipam-pool-c").provisioned == (SIX,)
+    assert plan.space("ipam-pool-b").provisioned == ()
+
+
+def test_an_empty_store_has_nothing(store: Store) -> None:
+    """Everything can be read before anything was written."""
+    assert store.plan().pools == {}
+    assert store.free_blocks(P, 4, 24, 10) == []
+    assert store.largest_free(P, 4) is None
+    assert store.free_among(P, [B]) == store.free_among(P, []) == set()
+    assert store.cooling(P, 10) == store.cooling(P, 10, NOON) == store.owners(STACK) == []
+    assert list(store.allocations(P)) == list(store.audit(P)) == list(store.all_free(P, 6)) == []
+
+
+# --------------------------------------------------------------------------------------------------------- atomicity
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_one_refusal_refuses_all(store: Store, place: int) -> None:
+    """Nothing of a refused change is written, wherever in it the refusal is (I1)."""
+    commit(store, PutFree(P, block("10.9.0.0/24")))
+    fine: list[Operation] = [PutFree(P, B), PutAllocation(allocation(SIX)), PutOwner(OWNER, expires=None)]
+    wrong = EnsureNotFree(P, block("10.9.0.0/24"))
+    assert refused(store, *fine[:place], wrong, *fine[place:]) == [Refusal(wrong)]
+
+
+def test_all_refusals_are_told_in_order(store: Store) -> None:
+    """Whoever is refused learns everything at once (I4)."""
+    commit(store, PutOwner(OWNER, expires=None), PutFree(P, B))
+    operations: list[Operation] = [
+        TakeFree(P, SIX),
+        PutAllocation(allocation()),
+        PutOwner(OWNER, expires=None),
+        ChangeQuota(ACCOUNT, P, 1, 1, 0),
+        PutFree(P, B),
+    ]
+    assert refused(store, *operations) == [
+        Refusal(operations[0]),
+        Refusal(operations[2], OWNER.stored()),
+        Refusal(operations[3]),
+        Refusal(operations[4]),
+    ]
+
+
+def test_a_change_of_the_largest_size(store: Store) -> None:
+    """As many operations as a transaction takes are carried out together."""
+    many = list(block("10.0.0.0/16").subnets(24))[:99]
+    commit(store, *(PutFree(P, cidr) for cidr in many))
+    assert list(store.all_free(P, 4)) == many
+
+
+# --------------------------------------------------------------------------------------------------- order and range
+
+
+def put_free(store: Store, cidrs: Iterable[Cidr]) -> None:
+    """Make many blocks free."""
+    many = list(cidrs)
+    for start in range(0, len(many), 99):
+        commit(store, *(PutFree(P, cidr) for cidr in many[start : start + 99]))
+
+
+def test_the_best_fit_comes_first(store: Store) -> None:
+    """Of one family: the smallest that is large enough, then the lowest address; never one that is too small."""
+    put_free(store, blocks("10.0.0.0/8", "9.0.0.0/24", "172.16.0.0/24", "10.255.0.0/23", "11.0.0.0/25", "::/16"))
+    assert store.free_blocks(P, 4, 24, 10) == blocks("9.0.0.0/24", "172.16.0.0/24", "10.255.0.0/23", "10.0.0.0/8")
+    assert store.free_blocks(P, 4, 24, 2) == blocks("9.0.0.0/24", "172.16.0.0/24")
+    assert store.free_blocks(P, 4, 8, 10) == blocks("10.0.0.0/8")
+    assert store.free_blocks(P, 4, 7, 10) == []
+    assert store.free_blocks(P, 4, 32, 1) == blocks("11.0.0.0/25")
+    assert store.free_blocks(P, 6, 128, 10) == blocks("::/16")
+    assert store.free_blocks("other", 4, 32, 10) == []
+
+
+def test_every_size_is_ordered(store: Store) -> None:
+    """From a single address to all of them, in both families, sizes sort as numbers."""
+    four = [Cidr(4, 1 << (32 - length) if length else 0, length) for length in range(33)]
+    six = [Cidr(6, 1 << (128 - length) if length else 0, length) for length in range(129)]
+    put_free(store, [*four, *six])
+    assert list(store.all_free(P, 4)) == four[::-1]
+    assert list(store.all_free(P, 6)) == six[::-1]
+    assert (store.largest_free(P, 4), store.largest_free(P, 6)) == (four[0], six[0])
+    assert store.free_blocks(P, 6, 64, 3) == [six[64], six[63], six[62]]
+
+
+def test_exact_blocks_are_found_in_any_number(store: Store) -> None:
+    """More keys than one batch read takes; free ones are told, others not."""
+    there = list(block("10.0.0.0/16").subnets(25))[:250]
+    put_free(store, there[::2])
+    assert store.free_among(P, there) == set(there[::2])
+    around = [SIX.supernet(length) for length in range(121)]
+    put_free(store, [around[0], around[120]])
+    assert store.free_among(P, around) == {around[0], around[120]}
+
+
+def test_allocations_come_by_address(store: Store) -> None:
+    """IPv4 before IPv6, each as numbers and not as text."""
+    cidrs = blocks("9.0.0.0/24", "10.0.0.0/24", "100.0.0.0/8", "::/64", "2001:db8::/64", "fd00::/128")
+    commit(store, *(PutAllocation(allocation(cidr, str(cidr))) for cidr in cidrs[::-1]))
+    assert [each.cidr for each in store.allocations(P)] == cidrs
+    assert next(iter(store.allocations(P))) == allocation(cidrs[0], "9.0.0.0/24")
+
+
+def test_cooling_comes_by_time(store: Store) -> None:
+    """The next to become free first; with a time, only what is due by then, to the millisecond; never too many."""
+    times = [NOON - 10**12, NOON - 1, NOON, NOON + 1, NOON + 10**12]
+    cidrs = list(block("10.0.0.0/24").subnets(28))
+    commit(store, *(PutCooling(cooling(cidr, until)) for cidr, until in zip(cidrs, times[::-1], strict=False)))
+    assert [each.until for each in store.cooling(P, 100)] == times
+    assert [each.until for each in store.cooling(P, 100, NOON)] == times[:3]
+    assert [each.until for each in store.cooling(P, 2, NOON)] == times[:2]
+    assert store.cooling(P, 100, 0) == []
+    assert store.cooling(P, 1)[0] == cooling(cidrs[4], times[0])
+
+
+def test_the_largest_free_block_is_of_its_family(store: Store) -> None:
+    """The other family's blocks are another matter."""
+    put_free(store, blocks("10.0.0.0/24", "10.1.0.0/16", "::/8"))
+    assert store.largest_free(P, 4) == block("10.1.0.0/16")
+    assert store.largest_free(P, 6) == block("::/8")
+
+
+def test_audit_comes_by_block_and_time(store: Store) -> None:
+    """Records of no block first, then each block's own history in order, with every fact."""
+    records = [
+        AuditRecord(P, None, NOON, "fenced", "", owner_key(), ACCOUNT, "Delete r-1", "00000001"),
+        AuditRecord(P, B, NOON, "allocated", "alloc-a", owner_key(), ACCOUNT, "Create r-1", "00000009"),
+        AuditRecord(P, B, NOON + 1, "cooled", "alloc-a", None, "", "reclaim", "00000000"),
+        AuditRecord(P, SIX, NOON - 1, "released", "alloc-b", owner_key("#odd#"), "", "", "00000000"),
+    ]
+    store.commit(Change(tuple(PutAudit(record) for record in records[::-1])))
+    assert list(store.audit(P)) == records
+
+
+# ------------------------------------------------------------------------------------------------------------- paging
+
+
+def test_more_than_a_page_is_read_to_the_end(store: Store) -> None:
+    """Beyond the 1 MB of one answer nothing is lost, doubled or out of order; a limit is still one page."""
+    long = "x" * 4000
+    cidrs = list(block("10.0.0.0/16").subnets(25))[:300]
+    for start in range(0, len(cidrs), 60):
+        puts = [
+            PutAllocation(replace(allocation(cidr, str(cidr)), description=long)) for cidr in cidrs[start : start + 60]
+        ]
+        commit(store, *puts, *(PutFree(P, cidr) for cidr in cidrs[start : start + 30]))
+    assert [each.cidr for each in store.allocations(P)] == cidrs
+    assert len(list(store.all_free(P, 4))) == 150
+    assert len(store.free_blocks(P, 4, 32, 24)) == 24
+
+
+def test_many_free_blocks_are_read_to_the_end(store: Store) -> None:
+    """Free blocks whose keys alone fill more than a page are all read, smallest and lowest first."""
+    pool_id = "p" * 700
+    cidrs = list(block("10.0.0.0/16").subnets(27))[:1600]
+    for start in range(0, len(cidrs), 99):
+        commit(store, *(PutFree(pool_id, cidr) for cidr in cidrs[start : start + 99]))
+    assert list(store.all_free(pool_id, 4)) == cidrs
+
+
+# ------------------------------------------------------------------------------------------------------- all together
+
+
+def test_the_services_work_on_it(store: Store) -> None:
+    """A day of orders: provisioned, allocated, verified, replaced, released, cooled and reclaimed (I1 to I7)."""
+    desk = Desk(store)
+    from ipam.services.plan import NewPool  # noqa: PLC0415
+
+    new = NewPool("vpcs", desk.scope(), locale=REGION, cooling_seconds=60, quota=Quota(allocations=3))
+    pool = desk.pool(new, "10.0.0.0/24")
+    six = desk.pool(replace(new, name="six", family=6, cooling_seconds=0), "2001:db8::/32")
+    held = [desk.allocate(desk.request(name, 26)).grant for name in "abc"]
+    single = desk.allocate(desk.request("s", 128, family=6)).grant
+    assert 128 - 32 > MAX_HALVINGS
+    check(store, canonical=True)
+    desk.release("a", held[0].allocation_id)
+    desk.release("s", single.allocation_id)
+    check(store)
+    desk.clock.advance(60)
+    desk.reclaim(pool.pool_id)
+    desk.reclaim(six.pool_id, 6)
+    assert desk.free(six.pool_id, 6) == ["2001:db8::/32"]
+    assert desk.free(pool.pool_id) == ["10.0.0.0/26", "10.0.0.192/26"]
+    desk.allocate(desk.request("d", cidr="10.0.0.192/26"))
+    check(store, canonical=True)
