@@ -33,9 +33,9 @@ ROW: Final = 64
 MILLI: Final = 1000
 BARE: Final = "import boto3; boto3.client('dynamodb', region_name='eu-central-1')"
 ENGINE: Final = (
-    "import boto3; boto3.setup_default_session(region_name='eu-central-1');"
     "from ipam.adapters.aws import client; from ipam.adapters.dynamodb.store import DynamoDbStore;"
-    "from ipam.services import allocate, release, revise, verify; DynamoDbStore('bench', client('dynamodb'))"
+    "from ipam.services import allocate, release, revise, verify;"
+    "DynamoDbStore('bench', client('dynamodb', 'eu-central-1'))"
 )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ipam.adapters.dynamodb.store import DynamoDbStore
 from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock
 from ipam.domain.change import (
     Change,
@@ -30,6 +31,7 @@ from ipam.domain.cidr import Cidr
 from ipam.domain.owner import Grant, OwnerKey, OwnerRecord
 from ipam.domain.pool import AllocationRules, Pool, ProvisionedCidr, Quota, Scope
 from ipam.services.allocate import MAX_HALVINGS
+from ipam.services.plan import NewPool
 from ipam.services.ports import Conflict, Refusal
 from tests.builders import ACCOUNT, NOON, REGION, STACK, Desk, block, blocks, owner_key
 from tests.invariants import check
@@ -447,11 +449,15 @@ def test_more_than_a_page_is_read_to_the_end(store: Store) -> None:
 
 def test_many_free_blocks_are_read_to_the_end(store: Store) -> None:
     """Free blocks whose keys alone fill more than a page are all read, smallest and lowest first."""
-    pool_id = "p" * 700
-    cidrs = list(block("10.0.0.0/16").subnets(27))[:1600]
+    pool_id = "p" * 2000
+    cidrs = list(block("10.0.0.0/16").subnets(27))[:600]
     for start in range(0, len(cidrs), 99):
         commit(store, *(PutFree(pool_id, cidr) for cidr in cidrs[start : start + 99]))
+    pages: list[str] = []
+    if isinstance(store, DynamoDbStore):
+        store._client.meta.events.register("before-call.dynamodb.Query", lambda model, **_: pages.append(model.name))
     assert list(store.all_free(pool_id, 4)) == cidrs
+    assert len(pages) == (2 if isinstance(store, DynamoDbStore) else 0)
 
 
 # ------------------------------------------------------------------------------------------------------- all together
@@ -460,8 +466,6 @@ def test_many_free_blocks_are_read_to_the_end(store: Store) -> None:
 def test_the_services_work_on_it(store: Store) -> None:
     """A day of orders: provisioned, allocated, verified, replaced, released, cooled and reclaimed (I1 to I7)."""
     desk = Desk(store)
-    from ipam.services.plan import NewPool  # noqa: PLC0415
-
     new = NewPool("vpcs", desk.scope(), locale=REGION, cooling_seconds=60, quota=Quota(allocations=3))
     pool = desk.pool(new, "10.0.0.0/24")
     six = desk.pool(replace(new, name="six", family=6, cooling_seconds=0), "2001:db8::/32")

@@ -9,10 +9,11 @@ import pytest
 from moto import mock_aws
 
 from ipam.adapters.secrets import AGE, FRESH_AGE, MasterKeys
-from tests.builders import FixedClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.builders import FixedClock
 
 NAME = "master"
 

@@ -4,7 +4,7 @@ Errors carry facts as fields; entrypoints make prose from them. `PermanentError`
 change. `TemporaryError` may pass when tried again with the same request. A fault of our own is neither and stays an
 ordinary exception.
 
-They are not frozen, because Python itself writes to an exception on its way: its traceback, as it leaves a `with` block.
+They are not frozen, because Python itself writes to an exception on its way, as it leaves a `with` block.
 """
 
 from __future__ import annotations

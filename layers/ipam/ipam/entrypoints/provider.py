@@ -40,6 +40,12 @@ LAST_ATTEMPT: Final = 150_000
 """Milliseconds after its signature at which a request is being delivered for the last time: attempts start at about 0,
 60 and 180 s. A request that has waited in Lambda's queue looks like one; it fails early, which is safe."""
 
+ALIAS: Final = 7
+"""Where a function's ARN has the alias, counted in colons."""
+
+TENANT_ALIAS: Final = "tenant-"
+"""How the name of an alias begins that is for one account alone; the account follows."""
+
 LAMBDA_PARTITION: Final = 1
 """Where an ARN has its partition, counted in colons."""
 
@@ -125,6 +131,7 @@ class Provider:
         try:
             event = unwrap(event)
             request = parse(event, self._place(context), now)
+            check_alias(request, context.invoked_function_arn)
         except NotGenuineError as forged:
             line.update(claims(event), reason=forged.why)
             return "forged"
@@ -148,7 +155,7 @@ class Provider:
         """
         deadline = LambdaDeadline(context.get_remaining_time_in_millis)
         make = self.resources.get(request.resource_type)
-        resource = _Unserved(tuple(self.resources)) if make is None else make(account_of(request), deadline)
+        resource = _Unserved(tuple(self.resources)) if make is None else make(request.account, deadline)
         try:
             return dispatch(request, context, resource)
         except PermanentError as refusal:
@@ -206,9 +213,17 @@ class _Unserved:
         return request.physical_resource_id or unmade_id("not-served", request)
 
 
-def account_of(request: Request) -> str:
-    """Tell whose request it is: the one place to compare the stack's account with the alias that was invoked."""
-    return request.account
+def check_alias(request: Request, invoked: str) -> None:
+    """Compare the stack's account with the alias that was invoked, where that alias is for one account alone.
+
+    An alias `tenant-<account>` has a resource policy that lets in that account only, so it proves who invoked.
+
+    Raises:
+        NotGenuineError: the stack is in another account.
+    """
+    alias = invoked.split(":")[ALIAS:]
+    if alias and alias[0].startswith(TENANT_ALIAS) and alias[0] != TENANT_ALIAS + request.account:
+        raise NotGenuineError("the stack is in another account than the alias is for")
 
 
 def _known(request: Request) -> dict[str, object]:

@@ -29,7 +29,7 @@ from ipam.domain.free_space import carve, pick, remainders
 from ipam.domain.owner import Grant, OwnerRecord, digest
 from ipam.domain.pool import units
 from ipam.services.audit import note, note_request
-from ipam.services.plan import current_candidates, current_plan
+from ipam.services.plan import current_plan
 from ipam.services.ports import Conflict
 from ipam.services.reclaim import reclaim
 
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from ipam.domain.change import Operation
     from ipam.domain.cidr import Family
     from ipam.domain.owner import OwnerKey
-    from ipam.domain.pool import Ask, Space
+    from ipam.domain.pool import Ask, Plan, Space
     from ipam.services.ports import Deadline, Ports
 
 MAX_ATTEMPTS: Final = 10
 """Tries before a request gives way to the others; the infrastructure delivers it again."""
 
-CANDIDATES: Final = 24
+CANDIDATES: Final = 40
 """Free blocks read at once: what fits one read unit of 4 KB, so that the next requests of a warm function need none."""
 
 MAX_SPARE: Final = 4
@@ -151,13 +151,21 @@ def _unless_granted(order: _Order, serve: Callable[[], Allocated]) -> Allocated:
 
 
 def _from_first_with_room(order: _Order) -> Allocated:
+    """Serve an order by the plan; what a remembered plan refuses is tried once more by the plan as it is now."""
+    remembered = order.ports.memory.plan(order.ports.clock.now())
+    if remembered is not None:
+        with contextlib.suppress(PermanentError):
+            return _by_plan(order, remembered)
+    return _by_plan(order, current_plan(order.ports, fresh=True))
+
+
+def _by_plan(order: _Order, plan: Plan) -> Allocated:
     """Try the pools that fit in their order; if none serves, the first one's refusal is the answer."""
     ask = order.request.ask
-    plan, pools = current_candidates(order.ports, ask)
+    asked = ask.netmask_length if ask.cidr is None else ask.cidr.length
     refusals: list[PermanentError] = []
-    for pool in pools:
+    for pool in plan.candidates(ask):
         try:
-            asked = ask.netmask_length if ask.cidr is None else ask.cidr.length
             return order.serve(plan.space(pool.pool_id), pool.rules.resolve(pool.name, asked))
         except SupersededError:
             raise
@@ -251,8 +259,7 @@ class _Order:
             around = [exact.supernet(shorter) for shorter in range(lowest, exact.length + 1)]
             return sorted(store.free_among(space.pool_id, around))
         fits = store.free_blocks(space.pool_id, self._family, length, CANDIDATES)
-        self.ports.memory.forget_free(space.pool_id)
-        self.ports.memory.see_free(space.pool_id, fits)
+        self.ports.memory.read_free(space.pool_id, fits)
         return fits
 
     def _open(self, space: Space, block: Cidr) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ipam.domain.cidr import Cidr, Family
     from ipam.domain.owner import OwnerKey, OwnerRecord
@@ -48,6 +48,12 @@ class Memory:
     def use_free(self, pool_id: str, block: Cidr) -> None:
         """Forget a block that is free no more."""
         self._blocks.get((pool_id, block.family, block.length), {}).pop(block, None)
+
+    def read_free(self, pool_id: str, blocks: Sequence[Cidr]) -> None:
+        """Take over what a read has found, in the place of what was known of these sizes."""
+        for family, size in {(block.family, block.length) for block in blocks}:
+            self._blocks.pop((pool_id, family, size), None)
+        self.see_free(pool_id, blocks)
 
     def forget_free(self, pool_id: str) -> None:
         """Forget all blocks of a pool: somebody else has been there."""

@@ -309,7 +309,7 @@ def _value_size(value: dict[str, Any]) -> int:
         case "S":
             return len(content.encode())
         case "N":
-            return len(content.lstrip("-")) // 2 + 2
+            return (len(content.lstrip("-").strip("0")) + 1) // 2 + 1
         case "BOOL":
             return 1
         case "L":
