@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import threading
+from pathlib import Path
 
 from local.settings import BridgeSettings
 
@@ -38,10 +39,11 @@ def main() -> None:
 def _watch(settings: BridgeSettings) -> None:
     os.read(settings.lifeline, 1)
     try:
-        if settings.remove is None:
+        Path(settings.exports).unlink(missing_ok=True)
+        if settings.keep:
             _save()
         else:
-            shutil.rmtree(settings.remove, ignore_errors=True)
+            shutil.rmtree(settings.folder, ignore_errors=True)
     finally:
         os.killpg(0, signal.SIGKILL)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ipam import bootstrap
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ipam.services.ports import Ports
 
 CAUSE: Final = "example plan of the local twin"
+ROOT: Final = Path(__file__).resolve().parent.parent
 COOLING_SECONDS: Final = 5
 VPC_RULES: Final = AllocationRules(16, 28, 24)
 """IPv4 netmask lengths of a VPC and of a subnet (Amazon VPC user guide, "VPC CIDR blocks")."""
@@ -39,7 +41,7 @@ def seed(env: Mapping[str, str]) -> None:
     Raises:
         subprocess.CalledProcessError: it could not be made; standard error says why.
     """
-    subprocess.run([sys.executable, "-m", "local.plan"], env={**os.environ, **env}, check=True)
+    subprocess.run([sys.executable, "-m", "local.plan"], cwd=ROOT, env={**os.environ, **env}, check=True)
 
 
 def _make(ports: Ports) -> None:

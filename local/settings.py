@@ -9,6 +9,7 @@
 | IPAM_LOCAL_ACCOUNT        | 111111111111         | the network account, which the system is deployed in |
 | IPAM_LOCAL_ORGANIZATION   | o-exampleorg1=111111111111,222222222222,333333333333 | organisation and its accounts |
 | IPAM_LOCAL_RETRY_DELAYS   | 0.5,1                | seconds before the second and the third attempt (60,120 in AWS) |
+| IPAM_LOCAL_CONCURRENCY    | 8                    | events at work at once; the others wait in Lambda's queue |
 | IPAM_LOCAL_DUPLICATES     | 0                    | 1 delivers every event twice |
 | IPAM_LOCAL_RECORD         | 0                    | 1 keeps every event delivered in `records.jsonl` of the state |
 """
@@ -73,6 +74,7 @@ class Settings:
     account: str = NETWORK_ACCOUNT
     organization: Organization = field(default_factory=lambda: Organization.parse(_ORGANIZATION))
     retry_delays: tuple[float, ...] = (0.5, 1.0)
+    concurrency: int = 8
     duplicates: bool = False
     record: bool = False
 
@@ -96,6 +98,7 @@ class Settings:
             account=account,
             organization=Organization.parse(given.get("IPAM_LOCAL_ORGANIZATION", _ORGANIZATION)),
             retry_delays=_delays(given.get("IPAM_LOCAL_RETRY_DELAYS", "0.5,1")),
+            concurrency=_count(given.get("IPAM_LOCAL_CONCURRENCY", "8")),
             duplicates=_flag(given, "IPAM_LOCAL_DUPLICATES"),
             record=_flag(given, "IPAM_LOCAL_RECORD"),
         )
@@ -114,10 +117,13 @@ class BridgeSettings:
     runtime: str
     organization: str
     retry_delays: tuple[float, ...]
+    concurrency: int
     duplicates: bool
     records: str | None
     lifeline: int
-    remove: str | None
+    keep: bool
+    folder: str
+    exports: str
 
     def to_json(self) -> str:
         """Give the argument."""
@@ -154,6 +160,12 @@ def _delays(text: str) -> tuple[float, ...]:
     if any(delay < 0 for delay in delays) or not delays:
         raise SettingError(f"IPAM_LOCAL_RETRY_DELAYS={text}: give seconds separated by commas, like 0.5,1")
     return delays
+
+
+def _count(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text):
+        return int(text)
+    raise SettingError(f"IPAM_LOCAL_CONCURRENCY={text}: give a number of events, 1 or more")
 
 
 def _flag(given: Mapping[str, str], name: str) -> bool:

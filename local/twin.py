@@ -140,6 +140,8 @@ class Twin:
         if self._settings.template is not None and not self._settings.template.is_file():
             raise TwinError(f"{self._settings.template} is not there: run `make build` first, which runs `sam build`")
         try:
+            # Of a twin that had no chance to take it away.
+            self._exports_path.unlink(missing_ok=True)
             self._make_folder()
             self._spawn()
             from local import deployment  # noqa: PLC0415 -- boto3 is imported while the emulator starts
@@ -165,9 +167,8 @@ class Twin:
 
     def stop(self) -> None:
         """End every process of the twin and remove what is not to be kept."""
-        with contextlib.suppress(FileNotFoundError):
-            self._exports_path.unlink()
         if self._lifeline is not None:
+            self._exports_path.unlink(missing_ok=True)
             os.close(self._lifeline)
             self._lifeline = None
         process, self._process = self._process, None
@@ -234,10 +235,13 @@ class Twin:
             runtime=str(self.folder / "runtime"),
             organization=str(self._settings.organization),
             retry_delays=self._settings.retry_delays,
+            concurrency=self._settings.concurrency,
             duplicates=self._settings.duplicates,
             records=str(self.folder / "records.jsonl") if self._settings.record else None,
             lifeline=read,
-            remove=None if keep else str(self.folder),
+            keep=keep,
+            folder=str(self.folder),
+            exports=str(self._exports_path.resolve()),
         )
         environment = {
             **inherited(),

@@ -10,7 +10,7 @@ from ipam.adapters.memory import MemoryStore
 from ipam.domain.cidr import Cidr
 from ipam.domain.owner import Claim, OwnerKey
 from ipam.domain.pool import Ask
-from ipam.services.allocate import AllocateRequest, Allocated, allocate
+from ipam.services.allocate import Allocated, AllocateRequest, allocate
 from ipam.services.memory import Memory
 from ipam.services.plan import NewPool, create_pool, create_scope
 from ipam.services.ports import NoDeadline, Ports
@@ -87,7 +87,7 @@ def owner_key(name: str = "Net", stack: str = STACK) -> OwnerKey:
 
 def claim(grant: Grant, **wrong: Any) -> Claim:
     """Say what a stack knows of an allocation, or something a little wrong."""
-    facts = {"allocation_id": grant.allocation_id, "cidr": str(grant.cidr), "created": grant.created}
+    facts: dict[str, Any] = {"allocation_id": grant.allocation_id, "cidr": str(grant.cidr), "created": grant.created}
     return Claim(**(facts | wrong))
 
 

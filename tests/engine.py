@@ -1,4 +1,4 @@
-"""The twin's DynamoDB engine for the tests: ministack without our bridges, on loopback and for as long as a test needs it."""
+"""The twin's DynamoDB engine for the tests: ministack without our bridges, on loopback, for as long as needed."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.bridges import conditions, custom_resource, gateway, network, stacks, workers
+from local.bridges import conditions, custom_resource, functions, gateway, network, stacks, workers
 
 if TYPE_CHECKING:
     from local.settings import BridgeSettings
@@ -18,6 +18,7 @@ def register(settings: BridgeSettings) -> None:
     """Close every gap, before the emulator serves its first request."""
     gateway.register()
     workers.register(settings)
+    functions.register()
     network.register()
     conditions.register()
     driver = custom_resource.register(settings)

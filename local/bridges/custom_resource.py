@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ministack.core.responses import get_region, new_uuid
 from ministack.services.cloudformation import custom_resource as emulated
 
-from local.bridges.invocation import Delivery, RefusedError, resolve
+from local.bridges.invocation import Delivery, Queue, RefusedError, resolve
 from local.bridges.response_url import ResponseUrls
 from local.settings import BridgeSettings, Organization
 
@@ -83,7 +83,7 @@ class Driver:
 
     def __init__(self, settings: BridgeSettings) -> None:
         self._organization = Organization.parse(settings.organization)
-        self._delays = settings.retry_delays
+        self._queue = Queue(settings.retry_delays, settings.concurrency)
         self._copies = 2 if settings.duplicates else 1
         self._records = Path(settings.records) if settings.records else None
         self._writing = threading.Lock()
@@ -138,7 +138,7 @@ class Driver:
             def observe(happening: dict[str, Any]) -> None:
                 self._record(happening, event)
 
-            Delivery(target, json.dumps(event), self._delays, observe).start(copies=self._copies)
+            self._queue.put(Delivery(target, json.dumps(event), observe), copies=self._copies)
             if not pending.wait(timeout):
                 raise CustomResourceError(
                     "CloudFormation did not receive a response from your Custom Resource. Please check your logs for "

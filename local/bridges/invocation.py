@@ -108,47 +108,22 @@ def _target(arn: str, qualifier: str | None, function: dict[str, Any], record: d
     )
 
 
+@dataclass(frozen=True, slots=True)
 class Delivery:
-    """One event on its way to a function, until it is done with or given up."""
+    """One event for a function, and who is told what becomes of it."""
 
-    def __init__(
-        self, target: Target, payload: str, delays: tuple[float, ...], observe: Callable[[dict[str, Any]], None]
-    ) -> None:
-        self.target, self.payload, self.delays, self.observe = target, payload, delays, observe
+    target: Target
+    payload: str
+    observe: Callable[[dict[str, Any]], None]
 
-    def start(self, *, copies: int) -> None:
-        """Deliver in the background; more than one copy is what Lambda may do at any time."""
-        for copy in range(copies):
-            context = contextvars.copy_context()
-            threading.Thread(
-                target=context.run, args=(self._run, copy), daemon=True, name=f"async-{self.target.name}"
-            ).start()
+    def attempt(self) -> dict[str, Any]:
+        """Run the function, once."""
+        return lambda_svc._execute_function_with_config_scope(  # type: ignore[no-any-return]  # noqa: SLF001
+            self.target.record, json.loads(self.payload)
+        )
 
-    def _run(self, copy: int) -> None:
-        began = time.monotonic()
-        result: dict[str, Any] = {}
-        attempt, seen = 1, 0
-        while attempt <= self.target.attempts:
-            if attempt > seen:  # a throttled attempt is the same one until it is let in
-                seen = attempt
-                self.observe({"kind": "delivery", "attempt": attempt, "copy": copy, "function": self.target.arn})
-            result = lambda_svc._execute_function_with_config_scope(  # noqa: SLF001
-                self.target.record, json.loads(self.payload)
-            )
-            if result.get("log"):
-                logger.info("%s, attempt %d:\n%s", self.target.name, attempt, result["log"])
-            if not result.get("error"):
-                return
-            pause = _THROTTLE_PAUSE
-            if not result.get("throttle"):
-                pause = self.delays[min(attempt, len(self.delays)) - 1]
-                attempt += 1
-            if attempt > self.target.attempts or time.monotonic() - began + pause > self.target.max_age:
-                break
-            time.sleep(pause)
-        self._give_up(result)
-
-    def _give_up(self, result: dict[str, Any]) -> None:
+    def give_up(self, result: dict[str, Any]) -> None:
+        """Hand the event to the on-failure destination."""
         self.observe({"kind": "given-up", "function": self.target.arn, "destination": self.target.on_failure})
         if self.target.on_failure:
             lambda_svc._run_with_function_config_scope(  # noqa: SLF001
@@ -159,3 +134,46 @@ class Delivery:
                 json.loads(self.payload),
                 result,
             )
+
+
+class Queue:
+    """Lambda's queue of asynchronous events: each is tried until it is done with or given up.
+
+    At most `width` events are at work at once. Lambda too takes events from its queue as it sees fit; here a burst of
+    stacks would otherwise start more processes than the machine has room for.
+    """
+
+    def __init__(self, delays: tuple[float, ...], width: int) -> None:
+        self._delays = delays
+        self._places = threading.BoundedSemaphore(width)
+
+    def put(self, delivery: Delivery, *, copies: int) -> None:
+        """Deliver in the background; more than one copy is what Lambda may do at any time."""
+        for copy in range(copies):
+            context = contextvars.copy_context()
+            threading.Thread(
+                target=context.run, args=(self._deliver, delivery, copy), daemon=True, name="async"
+            ).start()
+
+    def _deliver(self, delivery: Delivery, copy: int) -> None:
+        target, began = delivery.target, time.monotonic()
+        result: dict[str, Any] = {}
+        attempt, seen = 1, 0
+        while attempt <= target.attempts:
+            with self._places:
+                if attempt > seen:  # a throttled attempt is the same one until it is let in
+                    seen = attempt
+                    delivery.observe({"kind": "delivery", "attempt": attempt, "copy": copy, "function": target.arn})
+                result = delivery.attempt()
+            if result.get("log"):
+                logger.info("%s, attempt %d:\n%s", target.name, attempt, result["log"])
+            if not result.get("error"):
+                return
+            pause = _THROTTLE_PAUSE
+            if not result.get("throttle"):
+                pause = self._delays[min(attempt, len(self._delays)) - 1]
+                attempt += 1
+            if attempt > target.attempts or time.monotonic() - began + pause > target.max_age:
+                break
+            time.sleep(pause)
+        delivery.give_up(result)

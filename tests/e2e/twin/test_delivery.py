@@ -102,3 +102,20 @@ def test_records_give_nobody_the_right_to_answer(member: Account) -> None:
     """A record's URL has no query."""
     member.create("safe", {"A": member.probe()})
     assert "X-Amz" not in json.dumps(member.records("safe"))
+
+
+def test_burst_waits_in_the_queue(member: Account) -> None:
+    """More events than the function has reserved concurrency for are throttled, tried again, and all answered."""
+    names = [f"A{number}" for number in range(6)]
+    lambdas = member.twin.session("111111111111").client("lambda")
+    name = member.twin.outputs["FunctionArn"]
+    assert lambdas.get_function_concurrency(FunctionName=name)["ReservedConcurrentExecutions"] == 12
+    lambdas.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=2)
+    try:
+        began = time.monotonic()
+        resources = {name: member.probe({"Create": "sleep:0.5"}) for name in names}
+        assert member.create("burst", resources) == "CREATE_COMPLETE"
+        assert time.monotonic() - began > 1.5
+    finally:
+        lambdas.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=12)
+    assert [record["attempt"] for record in member.records("burst")] == [1] * 6

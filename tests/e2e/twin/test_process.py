@@ -131,6 +131,7 @@ def test_killed_launcher_takes_everything_along(folder: Path) -> None:
     program.ready()
     program.end(signal.SIGKILL)
     assert until(lambda: not program.processes())
+    assert not program.exports.exists()
     assert not list(folder.glob("cn-ipam-twin-*"))
 
 
@@ -146,7 +147,10 @@ def test_stopped_while_it_starts(folder: Path, delay: float) -> None:
 
 
 def test_port_in_use(folder: Path) -> None:
-    """It says which port, and how to name another, and starts nothing."""
+    """It says which port, and how to name another, starts nothing, and leaves the exports of whoever is there."""
+    exports = folder / "local" / "env"
+    exports.parent.mkdir()
+    exports.write_text("export OF=another\n")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -155,6 +159,7 @@ def test_port_in_use(folder: Path) -> None:
         assert program.process.wait(20) == 1
     said = program.output.read_text()
     assert f"port {port} " in said and "IPAM_LOCAL_PORT" in said and "Traceback" not in said
+    assert exports.exists()
     assert not list(folder.glob("cn-ipam-twin-*"))
 
 
@@ -223,6 +228,7 @@ def test_state_survives_a_restart(tmp_path: Path) -> None:
         ("IPAM_LOCAL_ACCOUNT", "me"),
         ("IPAM_LOCAL_ORGANIZATION", "example"),
         ("IPAM_LOCAL_RETRY_DELAYS", "soon"),
+        ("IPAM_LOCAL_CONCURRENCY", "0"),
         ("IPAM_LOCAL_DUPLICATES", "twice"),
     ],
 )

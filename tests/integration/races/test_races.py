@@ -99,9 +99,7 @@ def test_the_last_blocks(desk: Desk, eight: Workers, pool_of: Callable[..., Pool
     check(desk.store, canonical=False)
 
 
-def test_one_request_delivered_eight_times_at_once(
-    desk: Desk, eight: Workers, pool_of: Callable[..., Pool]
-) -> None:
+def test_one_request_delivered_eight_times_at_once(desk: Desk, eight: Workers, pool_of: Callable[..., Pool]) -> None:
     """However often an event is delivered at once, its owner has one allocation, and all answers name it (I4)."""
     for _ in range(ROUNDS):
         pool, name = pool_of("10.0.0.0/25"), next(names)
@@ -119,9 +117,7 @@ def test_a_quota_under_eight_orders_at_once(desk: Desk, eight: Workers, pool_of:
     check(desk.store)
 
 
-def test_one_release_delivered_eight_times_at_once(
-    desk: Desk, eight: Workers, pool_of: Callable[..., Pool]
-) -> None:
+def test_one_release_delivered_eight_times_at_once(desk: Desk, eight: Workers, pool_of: Callable[..., Pool]) -> None:
     """One of eight gives the block back; the others find it done (I5)."""
     for cooling in (0, 60) * (ROUNDS // 2):
         pool, name = pool_of("10.0.0.0/24", cooling), next(names)

@@ -255,7 +255,14 @@ def test_a_quota_is_counted_up_and_down(store: Store) -> None:
 
 @pytest.mark.parametrize(
     ("held", "allocations", "units"),
-    [(None, 2, 500), (None, 1, 256), ((1, 256), 2, 512), ((1, 256), 2, None), ((1, 256), None, 512), ((9, 9), None, None)],
+    [
+        (None, 2, 500),
+        (None, 1, 256),
+        ((1, 256), 2, 512),
+        ((1, 256), 2, None),
+        ((1, 256), None, 512),
+        ((9, 9), None, None),
+    ],
 )
 def test_what_stays_within_the_limits_is_counted(
     store: Store, held: tuple[int, int] | None, allocations: int | None, units: int | None
@@ -269,7 +276,14 @@ def test_what_stays_within_the_limits_is_counted(
 
 @pytest.mark.parametrize(
     ("held", "allocations", "units"),
-    [(None, 0, None), (None, None, 255), (None, 5, 255), ((1, 256), 1, None), ((1, 256), None, 511), ((1, 256), 1, 9999)],
+    [
+        (None, 0, None),
+        (None, None, 255),
+        (None, 5, 255),
+        ((1, 256), 1, None),
+        ((1, 256), None, 511),
+        ((1, 256), 1, 9999),
+    ],
 )
 def test_what_exceeds_a_limit_is_refused(
     store: Store, held: tuple[int, int] | None, allocations: int | None, units: int | None
@@ -307,8 +321,8 @@ def test_an_empty_store_has_nothing(store: Store) -> None:
     assert store.free_blocks(P, 4, 24, 10) == []
     assert store.largest_free(P, 4) is None
     assert store.free_among(P, [B]) == store.free_among(P, []) == set()
-    assert store.cooling(P, 10) == store.cooling(P, 10, NOON) == store.owners(STACK) == []
-    assert list(store.allocations(P)) == list(store.audit(P)) == list(store.all_free(P, 6)) == []
+    assert not store.cooling(P, 10) and not store.cooling(P, 10, NOON) and not store.owners(STACK)
+    assert not list(store.allocations(P)) and not list(store.audit(P)) and not list(store.all_free(P, 6))
 
 
 # --------------------------------------------------------------------------------------------------------- atomicity
@@ -471,7 +485,7 @@ def test_the_services_work_on_it(store: Store) -> None:
     six = desk.pool(replace(new, name="six", family=6, cooling_seconds=0), "2001:db8::/32")
     held = [desk.allocate(desk.request(name, 26)).grant for name in "abc"]
     single = desk.allocate(desk.request("s", 128, family=6)).grant
-    assert 128 - 32 > MAX_HALVINGS
+    assert MAX_HALVINGS < 128 - 32
     check(store, canonical=True)
     desk.release("a", held[0].allocation_id)
     desk.release("s", single.allocation_id)

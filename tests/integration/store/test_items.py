@@ -34,7 +34,7 @@ from tests.builders import ACCOUNT, NOON, REGION, Desk, block, owner_key
     ],
 )
 def test_values_have_the_documented_sizes(value: dict[str, Any], size: int) -> None:
-    """Strings by UTF-8 bytes, numbers a byte for two significant digits and one more, lists and maps 3 and 1 an element.
+    """Strings by UTF-8 bytes, numbers a byte for two digits and one more, lists and maps 3 and 1 an element.
 
     Amazon DynamoDB Developer Guide, "DynamoDB item sizes and formats".
     """
@@ -45,7 +45,14 @@ def test_values_have_the_documented_sizes(value: dict[str, Any], size: int) -> N
 def test_an_allocation_has_the_size_that_the_guide_gives_it() -> None:
     """Counted by hand, name and value of each attribute, from the rules of the guide."""
     allocation = Allocation(
-        "ipam-pool-alloc-" + "0" * 32, "ipam-pool-0123456789abcdef0", block("10.0.0.0/24"), owner_key(), ACCOUNT, "vpc", "ä", NOON
+        "ipam-pool-alloc-" + "0" * 32,
+        "ipam-pool-0123456789abcdef0",
+        block("10.0.0.0/24"),
+        owner_key(),
+        ACCOUNT,
+        "vpc",
+        "ä",
+        NOON,
     )
     by_hand = [
         ("PK", len("USED#ipam-pool-0123456789abcdef0")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -32,11 +32,13 @@ from ipam.domain.change import (
     TakeCooling,
     TakeFree,
 )
-from ipam.domain.cidr import Cidr
 from ipam.domain.owner import OwnerRecord
 from ipam.domain.pool import AllocationRules, Pool, ProvisionedCidr, Quota, Scope
 from tests.builders import ACCOUNT, NOON, block, owner_key
 from tests.strategies import cidrs
+
+if TYPE_CHECKING:
+    from ipam.domain.cidr import Cidr
 
 TEMPLATE = Path(__file__).parents[3] / "template.yaml"
 P = "ipam-pool-0"
@@ -120,7 +122,7 @@ def test_every_item_is_in_the_table_of_keys() -> None:
     """The docstring lists exactly the items that the operations write, each once."""
     assert [row[0] for row in tables()[0]] == list(OPERATIONS)
     covered = {type(operation) for operations in OPERATIONS.values() for operation in operations}
-    assert covered == set(Operation.__args__)  # type: ignore[attr-defined]
+    assert covered == set(Operation.__args__)
 
 
 @pytest.mark.parametrize("row", tables()[0], ids=lambda row: row[0])
@@ -151,9 +153,10 @@ def test_every_condition_is_the_one_that_the_docstring_lists() -> None:
     assert sent["Allocation"] == listed["Allocation"]
     assert sent["Cooling"] == listed["Cooling"]
     assert sent["Owner"] == {new, "version = :version"} and listed["Owner"] == {f"{new}, or version = :version"}
-    assert sent["Quota"] == {
-        f"({new} OR allocations <= :allocations_room) AND ({new} OR units <= :units_room)"
-    } and "Quota" in listed
+    assert (
+        sent["Quota"] == {f"({new} OR allocations <= :allocations_room) AND ({new} OR units <= :units_room)"}
+        and "Quota" in listed
+    )
     others = set(OPERATIONS) - listed.keys()
     assert all(sent[item] == {new} for item in others) and listed["the others"] == {new}
     kinds = {written(operation)[0] for operation in OPERATIONS["Free"]}

@@ -1,4 +1,4 @@
-"""What the store makes of everything that DynamoDB can answer, injected below the client: the emulators never say it."""
+"""What the store makes of everything that DynamoDB can answer, injected below the client: no emulator says it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import json
 import socket
 from typing import TYPE_CHECKING, Any
 
-import botocore.endpoint
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 
 from ipam.adapters.dynamodb import items, keys
 from ipam.adapters.dynamodb.store import BATCH_TRIES, TEMPORARY, DynamoDbStore
-from ipam.domain.change import Change, PutAudit, PutFree, PutOwner, TakeFree
 from ipam.domain.allocation import AuditRecord
+from ipam.domain.change import Change, PutAudit, PutFree, PutOwner, TakeFree
 from ipam.domain.errors import StoreUnavailableError
 from ipam.domain.owner import OwnerRecord
 from ipam.services.ports import Conflict, Refusal
@@ -62,7 +62,7 @@ class _Body(io.BytesIO):
 
 def answer(status: int, body: dict[str, Any]) -> AWSResponse:
     """Make an HTTP response of DynamoDB."""
-    return AWSResponse("http://127.0.0.1", status, {}, _Body(json.dumps(body).encode()))
+    return AWSResponse("http://127.0.0.1", status, HTTPHeaders(), _Body(json.dumps(body).encode()))
 
 
 def error(code: str, status: int = 400, **more: Any) -> AWSResponse:
@@ -99,9 +99,7 @@ def test_a_condition_that_did_not_hold_is_a_refusal() -> None:
     """Each refused operation is named, with the owner's record that is there instead (I4)."""
     current = OWNER.fenced(NOON)
     there = items.from_owner(current, None)
-    store, _ = answered_by(
-        cancelled("ConditionalCheckFailed", "None", "ConditionalCheckFailed", "None", item_2=there)
-    )
+    store, _ = answered_by(cancelled("ConditionalCheckFailed", "None", "ConditionalCheckFailed", "None", item_2=there))
     with pytest.raises(Conflict) as conflict:
         store.commit(CHANGE)
     assert conflict.value.refusals == (
@@ -186,7 +184,7 @@ def test_nobody_at_the_other_end_is_unavailable() -> None:
 
 def test_a_transaction_is_sent_again_with_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a lost answer the client repeats the very same transaction, so it happens once (I1)."""
-    monkeypatch.setattr(botocore.endpoint.time, "sleep", lambda _: None)
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     lost = ReadTimeoutError(endpoint_url="http://127.0.0.1")
     store, sent = answered_by(
         lost, error("InternalServerError", 500), answer(200, {}), retries={"mode": "standard", "total_max_attempts": 3}

@@ -21,7 +21,8 @@ def test_the_current_and_the_previous_key_match(master: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "presented", ["", "x", derive(b"third", ACCOUNT), derive(NEW, "444455556666"), derive(NEW, ACCOUNT).upper(), "ä" * 64]
+    "presented",
+    ["", "x", derive(b"third", ACCOUNT), derive(NEW, "444455556666"), derive(NEW, ACCOUNT).upper(), "ä" * 64],
 )
 def test_nothing_else_matches(presented: str) -> None:
     """Another master key's, another account's, or no key at all opens nothing."""

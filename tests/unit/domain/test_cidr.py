@@ -44,7 +44,7 @@ def test_reads_the_canonical_spelling(text: str, first: int, length: int) -> Non
         ("10.0.0.0/08", "10.0.0.0/8"),
         ("10.0.0.0/+8", "10.0.0.0/8"),
         ("10.0.0.0/8\n", "10.0.0.0/8"),
-        ("10.0.0.0/٨", "10.0.0.0/8"),
+        ("10.0.0.0/\u0668", "10.0.0.0/8"),
         ("2001:DB8::/32", "2001:db8::/32"),
         ("2001:db8:0::/32", "2001:db8::/32"),
         ("2001:0db8::/32", "2001:db8::/32"),
@@ -61,8 +61,26 @@ def test_names_the_canonical_spelling_of_what_it_refuses(text: str, canonical: s
 
 @pytest.mark.parametrize(
     "text",
-    ["", "/", "10/8", "10.0.0.0", "::1", "10.0.0.0/33", "10.0.0.0/-1", "::/129", " 10.0.0.0/8", "010.0.0.0/8"]
-    + ["0x0a.0.0.0/8", "10.0.0/24", "10.0.0.0/8/8", "[::]/0", "fe80::%1/64", "\0", "١٠.0.0.0/8", "vpc"],
+    [
+        "",
+        "/",
+        "10/8",
+        "10.0.0.0",
+        "::1",
+        "10.0.0.0/33",
+        "10.0.0.0/-1",
+        "::/129",
+        " 10.0.0.0/8",
+        "010.0.0.0/8",
+        "0x0a.0.0.0/8",
+        "10.0.0/24",
+        "10.0.0.0/8/8",
+        "[::]/0",
+        "fe80::%1/64",
+        "\0",
+        "\u0661\u0660.0.0.0/8",
+        "vpc",
+    ],
 )
 def test_guesses_nothing(text: str) -> None:
     """What is no block in any spelling, or a mere address, is refused without a suggestion."""
@@ -96,7 +114,9 @@ def test_no_text_has_two_readings(text: str) -> None:
         assert str(cidr) == text
 
 
-@pytest.mark.parametrize(("family", "first", "length"), [(4, 1, 31), (4, 0, 33), (4, -1, 32), (4, 1 << 32, 32), (6, 0, -1)])
+@pytest.mark.parametrize(
+    ("family", "first", "length"), [(4, 1, 31), (4, 0, 33), (4, -1, 32), (4, 1 << 32, 32), (6, 0, -1)]
+)
 def test_refuses_what_is_not_a_block(family: Family, first: int, length: int) -> None:
     """A block that is not aligned or outside its family cannot exist."""
     with pytest.raises(ValueError, match="not an aligned block"):
@@ -110,7 +130,7 @@ def test_agrees_with_the_standard_library(one: Cidr, other: Cidr) -> None:
     assert one.size == here.num_addresses
     assert one.last == int(here.broadcast_address)
     if one.family == other.family:
-        assert one.overlaps(other) == here.overlaps(there)  # type: ignore[arg-type]
+        assert one.overlaps(other) == here.overlaps(there)
         assert one.contains(other) == there.subnet_of(here)  # type: ignore[arg-type]
     else:
         assert not one.overlaps(other)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,9 @@ from ipam.domain.errors import SubnetsDoNotFitError
 from ipam.domain.free_space import carve, join, pack, pick, remainders
 from tests.builders import block, blocks
 from tests.strategies import cidrs, parts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def test_remainders_are_one_half_a_halving() -> None:
@@ -57,8 +61,13 @@ def test_later_attempts_draw_lots_among_equals() -> None:
     """After a collision one of the best fits is drawn, while there are more of them than collisions."""
     fits = blocks("10.0.1.0/24", "10.0.9.0/24", "10.0.4.0/22")
     drawn_from: list[list[Cidr]] = []
+
+    def draw(among: Sequence[Cidr]) -> Cidr:
+        drawn_from.append(list(among))
+        return among[0]
+
     for attempt in (1, 2):
-        pick(fits, attempt, lambda among: drawn_from.append(list(among)) or among[0])  # type: ignore[func-returns-value]
+        pick(fits, attempt, draw)
     assert drawn_from == [fits[:2], fits]
 
 

@@ -202,9 +202,7 @@ def test_children_are_found_by_their_parent() -> None:
 )
 def test_a_pool_that_could_not_work_is_refused(facts: dict[str, object], property_name: str) -> None:
     """The error names the property that is wrong."""
-    there = plan(
-        pool("lab", scope_id=OTHER.scope_id), pool("six", family=6), pool("virginia", locale="us-east-1")
-    )
+    there = plan(pool("lab", scope_id=OTHER.scope_id), pool("six", family=6), pool("virginia", locale="us-east-1"))
     with pytest.raises(InvalidPoolError) as refused:
         check_new_pool(pool("new", **facts), there)
     assert refused.value.property_name == property_name

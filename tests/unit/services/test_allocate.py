@@ -143,7 +143,7 @@ def test_all_provisioned_cidrs_are_used(desk: Desk, pool_of: MakePool) -> None:
 
 
 def test_pools_are_tried_in_order(desk: Desk, pool_of: MakePool) -> None:
-    """Where several pools serve a Region, the first by name with room gives; all full, the first one's refusal counts."""
+    """Where several pools serve a Region, the first with room gives; all full, the first one's refusal counts."""
     scope = desk.scope()
     second = pool_of("10.1.0.0/24", name="b", scope=scope)
     first = pool_of("10.0.0.0/24", name="a", scope=scope)
@@ -346,9 +346,7 @@ def test_an_unknown_outcome_is_found_again(desk: Desk, pool_of: MakePool) -> Non
 
 
 @pytest.mark.parametrize("change", ["full", "gone", "rules"])
-def test_what_was_granted_is_kept_whatever_became_of_the_pool(
-    desk: Desk, pool_of: MakePool, change: str
-) -> None:
+def test_what_was_granted_is_kept_whatever_became_of_the_pool(desk: Desk, pool_of: MakePool, change: str) -> None:
     """I4: a redelivery is answered by its allocation even where the same order would be refused by now."""
     pool_of("10.0.0.0/24", rules=AllocationRules(24, 28), quota=Quota(allocations=1))
     request = desk.request("a", 24)

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from ipam.domain.owner import OwnerRecord
 from ipam.services.memory import KEPT, Memory
 from tests.builders import block, blocks, owner_key
-from ipam.domain.owner import OwnerRecord
 
 
 def test_blocks_are_used_in_the_order_in_which_they_were_seen() -> None:

@@ -4,7 +4,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ipam.domain.errors import CidrNotFreeError, CidrNotInPoolError, InvalidPoolError, NoSuchPoolError, PoolExhaustedError
+from ipam.domain.errors import (
+    CidrNotFreeError,
+    CidrNotInPoolError,
+    InvalidPoolError,
+    NoSuchPoolError,
+    PoolExhaustedError,
+)
 from ipam.domain.pool import MAX_PROVISIONED_CIDRS, AllocationRules
 from ipam.services.plan import NewPool
 from ipam.services.provision import provision

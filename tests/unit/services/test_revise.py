@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ipam.domain.owner import Grant
     from ipam.domain.pool import Pool
-    from ipam.services.allocate import AllocateRequest, Allocated
+    from ipam.services.allocate import Allocated, AllocateRequest
 
     MakePool = Callable[..., Pool]
 
@@ -56,7 +56,7 @@ def test_the_same_ask_keeps_the_allocation(desk: Desk, resource: Resource) -> No
 @pytest.mark.parametrize(
     "facts", [{"pool_name": "vpcs"}, {"cidr": "10.0.0.0/26"}, {"pool_name": "vpcs", "cidr": "10.0.0.0/26"}]
 )
-def test_the_same_in_other_words_keeps_the_allocation(desk: Desk, resource: Resource, facts: dict[str, str]) -> None:
+def test_the_same_in_other_words_keeps_the_allocation(desk: Desk, resource: Resource, facts: dict[str, Any]) -> None:
     """What satisfies the new words is kept, and answers to them from then on (I4)."""
     request = resource.ask(None if "cidr" in facts else 26, **facts)
     assert resource.update(request, resource.created).outcome == "kept"

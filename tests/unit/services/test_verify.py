@@ -72,7 +72,7 @@ def test_what_was_given_back_is_not_verified(desk: Desk, pool_of: MakePool) -> N
 
 @pytest.mark.parametrize("meanwhile", ["another change of the owner", "a busy item"])
 def test_the_proof_is_not_lost_to_another_writer(desk: Desk, pool_of: MakePool, meanwhile: str) -> None:
-    """What verification proves is noted though its first commit is refused: else an invented id could release it (I5)."""
+    """What is proved is noted though the first commit is refused: else an invented id could release it (I5)."""
     pool_of("10.0.0.0/24")
     grant = desk.allocate(desk.request("a", 26)).grant
     store = (
