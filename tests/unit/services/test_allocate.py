@@ -24,7 +24,7 @@ from ipam.services.allocate import COOLING_SHOWN, MAX_ATTEMPTS
 from ipam.services.ports import Conflict, Refusal
 from ipam.services.reclaim import BATCH
 from tests.builders import ACCOUNT, NOON, REGION, Desk, block, owner_key
-from tests.faults import Around, Interrupted, Recorder
+from tests.faults import Around, Faulty, Interrupted, Recorder
 from tests.invariants import check
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ipam.domain.pool import Pool
+    from tests.faults import Fault
 
     MakePool = Callable[..., Pool]
 
@@ -293,6 +294,30 @@ def test_any_number_of_cooled_blocks_is_joined_for_a_large_one(desk: Desk, pool_
     check(desk.store, canonical=True)
 
 
+def test_a_pool_is_not_exhausted_because_an_item_was_busy(desk: Desk, pool_of: MakePool) -> None:
+    """What has cooled is given though the first try to free it met another transaction; the request waits a little."""
+    pool_of("10.0.0.0/24", cooling_seconds=60)
+    held = desk.allocate(desk.request("a", 24)).grant
+    desk.release("a", held.allocation_id)
+    desk.clock.advance(60)
+    busy: list[Fault] = ["busy", "busy"]
+    assert desk.another(Faulty(desk.store, iter(busy))).allocate(desk.request("b", 24)).outcome == "allocated"
+    assert len(desk.clock.slept) == 2
+    check(desk.store, canonical=True)
+
+
+def test_a_pool_whose_cooled_blocks_stay_busy_is_not_called_exhausted(desk: Desk, pool_of: MakePool) -> None:
+    """Where there may be room, the refusal is one that may pass."""
+    pool_of("10.0.0.0/24", cooling_seconds=60)
+    held = desk.allocate(desk.request("a", 24)).grant
+    desk.release("a", held.allocation_id)
+    desk.clock.advance(60)
+    busy: list[Fault] = ["busy"] * 100
+    with pytest.raises(ContendedError):
+        desk.another(Faulty(desk.store, iter(busy))).allocate(desk.request("b", 24))
+    assert desk.clock.slept
+
+
 def test_no_pool_is_an_error_though_the_plan_was_remembered(desk: Desk, pool_of: MakePool) -> None:
     """What the remembered plan does not know is looked up anew before it is refused."""
     scope = desk.scope()
@@ -305,6 +330,19 @@ def test_no_pool_is_an_error_though_the_plan_was_remembered(desk: Desk, pool_of:
         other.allocate(desk.request("y", 26, locale="us-east-1"))
     pool_of("10.1.0.0/24", name="b", scope=scope)
     assert other.allocate(desk.request("y", 26, pool_name="b")).outcome == "allocated"
+
+
+def test_only_the_plan_as_it_is_refuses(desk: Desk, pool_of: MakePool) -> None:
+    """What was provisioned since the plan was read, or a pool that was added, serves an order that would be refused."""
+    scope = desk.scope()
+    first = pool_of("10.0.0.0/24", name="a", scope=scope)
+    other = desk.another()
+    other.allocate(desk.request("x", 24))
+    desk.provision(first.pool_id, "10.1.0.0/24")
+    assert other.allocate(desk.request("y", cidr="10.1.0.0/24")).outcome == "allocated"
+    second = pool_of("10.2.0.0/24", name="b", scope=scope)
+    assert other.allocate(desk.request("z", 24)).grant.pool_id == second.pool_id
+    check(desk.store, canonical=True)
 
 
 def test_the_same_ask_is_answered_by_the_same_allocation(desk: Desk, pool_of: MakePool) -> None:

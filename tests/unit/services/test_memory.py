@@ -16,6 +16,17 @@ def test_blocks_are_used_in_the_order_in_which_they_were_seen() -> None:
     assert memory.free_block("q", 4, 24) is None
 
 
+def test_a_read_takes_the_place_of_what_was_known_of_its_sizes() -> None:
+    """What a read shows of a size is all that is known of it; other sizes and pools are as they were."""
+    memory = Memory()
+    memory.see_free("p", blocks("10.0.0.0/24", "10.0.4.0/22"))
+    memory.see_free("q", blocks("10.0.0.0/24"))
+    memory.read_free("p", blocks("10.0.9.0/24"))
+    assert memory.free_block("p", 4, 24) == block("10.0.9.0/24")
+    assert memory.free_block("p", 4, 22) == block("10.0.4.0/22")
+    assert memory.free_block("q", 4, 24) == block("10.0.0.0/24")
+
+
 def test_a_pool_is_forgotten_alone() -> None:
     """One pool's hints go, another's stay."""
     memory = Memory()

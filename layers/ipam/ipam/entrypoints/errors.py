@@ -89,3 +89,15 @@ class UnansweredError(Exception):
     def __str__(self) -> str:
         """Say it for Lambda's own log."""
         return f"not answered, to be delivered again: {self.cause}"
+
+
+@dataclass(eq=False)
+class UpkeepFailedError(Exception):
+    """Some pools could not be served. Raised out of the function, so that Lambda counts the run as an error."""
+
+    failed: int
+    pools: int
+
+    def __str__(self) -> str:
+        """Say it for Lambda's own log."""
+        return f"{self.failed} of {self.pools} pool(s) could not be served"

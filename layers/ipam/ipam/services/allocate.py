@@ -237,18 +237,26 @@ class _Order:
             hint = self.ports.memory.free_block(space.pool_id, self._family, length)
             if hint is not None:
                 return hint, True
-        fits = self._fits(space, length)
-        for _ in range(MAX_ATTEMPTS):
-            if fits:
-                break
-            again = reclaim(self.ports, space, self._family, exact or length, self.deadline)
+        fits = self._fits(space, length) or self._reclaimed(space, length)
+        return pick(fits, attempt, lambda blocks: blocks[self.ports.chance.below(len(blocks))]), False
+
+    def _reclaimed(self, space: Space, length: int) -> list[Cidr]:
+        """Make free what has cooled, against all others who do the same, and give what fits then.
+
+        Raises:
+            PermanentError: nothing does, and there is nothing left to make free.
+            ContendedError: there may be, but others were always faster.
+        """
+        for attempt in range(MAX_ATTEMPTS):
+            again = reclaim(self.ports, space, self._family, self.request.ask.cidr or length, self.deadline)
             # Even if there was nothing left to do: somebody else may just have done it.
             fits = self._fits(space, length)
+            if fits:
+                return fits
             if not again:
-                break
-        if not fits:
-            raise self._why_not(space, length)
-        return pick(fits, attempt, lambda blocks: blocks[self.ports.chance.below(len(blocks))]), False
+                raise self._why_not(space, length)
+            self.ports.clock.sleep(self.ports.chance.below(BACKOFF << attempt))
+        raise ContendedError(space.name, MAX_ATTEMPTS)
 
     def _fits(self, space: Space, length: int) -> list[Cidr]:
         """Read the free blocks that what is asked can be cut from."""

@@ -42,7 +42,8 @@ def reclaim(ports: Ports, space: Space, family: Family, wanted: Cidr | int | Non
         deadline: ends the work early; what is done so far stays done.
 
     Returns:
-        Whether anything was changed, or what is waited for was found to be free.
+        Whether it is worth to look again: anything was changed, here or by somebody who was faster, or what is waited
+        for was found to be free.
 
     Raises:
         OutOfTimeError: there is more to do than the time that is left.
@@ -54,7 +55,7 @@ def reclaim(ports: Ports, space: Space, family: Family, wanted: Cidr | int | Non
     run.join_free(deadline)
     if run.changed:
         ports.memory.forget_free(space.pool_id)
-    return run.changed or run.satisfied
+    return run.changed or run.beaten or run.satisfied
 
 
 class _Run:
@@ -68,6 +69,7 @@ class _Run:
         self._free: set[Cidr] = set()
         self.satisfied = False
         self.changed = False
+        self.beaten = False
         for block in ports.store.all_free(space.pool_id, family):
             self._note_free(block)
             if len(self._free) >= MAX_FREE:
@@ -124,6 +126,7 @@ class _Run:
             self._ports.store.commit(change)
         except Conflict:
             # Somebody was faster; what of it is still to do is done by the next run.
+            self.beaten = True
             return False
         self._free.difference_update(swallowed, (block,))
         self._note_free(joined)

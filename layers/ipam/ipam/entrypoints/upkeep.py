@@ -1,0 +1,98 @@
+"""The function that does upkeep on a schedule: one run an event, one line a run.
+
+    event -> every pool, while there is time -> line
+                |
+                +-- some failed: raised after the line, so that the alarm on errors sees it; the next run tries them again
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from ipam import bootstrap
+from ipam.domain.errors import IpamError
+from ipam.entrypoints.deadlines import LambdaDeadline
+from ipam.entrypoints.errors import UpkeepFailedError
+from ipam.entrypoints.logs import make_logger, trace, write_line
+from ipam.entrypoints.reasons import reason
+from ipam.services.upkeep import keep_up
+from ipam.settings import Settings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.logging import Logger
+
+    from ipam.entrypoints.provider import Context
+    from ipam.services.ports import Ports
+    from ipam.services.upkeep import Report
+
+MAX_NAMED: Final = 20
+"""Failed pools that the line names: a store that is down fails them all."""
+
+
+@dataclass
+class Upkeep:
+    """Does the runs; one for the life of a process."""
+
+    ports: Ports
+    logger: Logger
+    _cold: bool = field(default=True, init=False)
+
+    def run(self, context: Context) -> None:
+        """Do one run, within the time that Lambda gives.
+
+        Raises:
+            UpkeepFailedError: some pools could not be served; the others were, as far as the time went.
+            StoreUnavailableError: none could.
+        """
+        line: dict[str, object] = {"cold_start": self._cold, "aws_request_id": context.aws_request_id}
+        self._cold = False
+        started = self.ports.clock.now()
+        outcome = "failed"
+        try:
+            report = keep_up(self.ports, LambdaDeadline(context.get_remaining_time_in_millis))
+            outcome = _outcome(report)
+            line.update(_facts(report))
+            if report.failures:
+                raise UpkeepFailedError(len(report.failures), report.pools)
+        except IpamError as fault:
+            line["cause"] = reason(fault)
+            raise
+        except UpkeepFailedError as failed:
+            line["cause"] = str(failed)
+            raise
+        except Exception as unknown:
+            line["exception"] = trace(unknown, ())
+            raise
+        finally:
+            line["duration_ms"] = self.ports.clock.now() - started
+            write_line(self.logger, outcome, line)
+
+
+def deployed() -> Upkeep:
+    """Make the function as the environment says; tenants' keys are none of its business."""
+    settings = Settings.from_environment(optional=("IPAM_MASTER_KEY_SECRET",))
+    return Upkeep(bootstrap.ports(settings), make_logger("upkeep"))
+
+
+def _outcome(report: Report) -> str:
+    """Sum a run up in a word; what a person has to know of comes first."""
+    if report.failures:
+        return "failed"
+    if report.out_of_time:
+        return "out-of-time"
+    return "reclaimed" if report.changed else "nothing-to-do"
+
+
+def _facts(report: Report) -> dict[str, object]:
+    """Tell what the log says of a run."""
+    facts: dict[str, object] = {
+        "pools": report.pools,
+        "pools_looked_at": report.looked_at,
+        "pools_changed": report.changed,
+    }
+    if report.failures:
+        named = report.failures[:MAX_NAMED]
+        facts["pools_failed"] = len(report.failures)
+        facts["failures"] = [{"pool": failure.pool, "cause": reason(failure.error)} for failure in named]
+    return facts

@@ -1,0 +1,84 @@
+"""Upkeep: reclaim in every pool and scope, on a schedule, for as long as the time of a run lasts.
+
+A run starts at a random pool: where the work is more than one run can do, no pool is always the one that is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ipam.domain.cidr import WIDTHS
+from ipam.domain.errors import OutOfTimeError, TemporaryError
+from ipam.services.plan import current_plan
+from ipam.services.reclaim import reclaim
+
+if TYPE_CHECKING:
+    from ipam.domain.pool import Plan
+    from ipam.services.ports import Deadline, Ports
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A pool or scope that could not be served, by its name, and why."""
+
+    pool: str
+    error: TemporaryError
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run came to; a scope counts as a pool.
+
+    Attributes:
+        pools: how many there are.
+        looked_at: how many the run was done with, whether they had work for it or failed.
+        changed: in how many of those it changed something.
+        failures: those that the store did not let it serve.
+    """
+
+    pools: int
+    looked_at: int
+    changed: int
+    failures: tuple[Failure, ...]
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time ended before the pools did; the next run goes on."""
+        return self.looked_at < self.pools
+
+
+def keep_up(ports: Ports, deadline: Deadline) -> Report:
+    """Free what has cooled, and join what can be joined, wherever there is something.
+
+    A pool that fails for now does not keep the others from being served. Every step is a change of its own, so a run
+    that ends early has lost nothing.
+
+    Raises:
+        StoreUnavailableError: not even the plan could be read.
+    """
+    plan = current_plan(ports, fresh=True)
+    pool_ids = [*plan.scopes, *plan.pools]
+    start = ports.chance.below(len(pool_ids)) if pool_ids else 0
+    looked_at = changed = 0
+    failures: list[Failure] = []
+    for pool_id in pool_ids[start:] + pool_ids[:start]:
+        try:
+            changed += _keep_up_pool(ports, plan, pool_id, deadline)
+        except OutOfTimeError:
+            break
+        except TemporaryError as error:
+            failures.append(Failure(plan.space(pool_id).name, error))
+        looked_at += 1
+    return Report(len(pool_ids), looked_at, changed, tuple(failures))
+
+
+def _keep_up_pool(ports: Ports, plan: Plan, pool_id: str, deadline: Deadline) -> bool:
+    """Serve one pool, or a scope, which has addresses of every family; say whether anything was changed."""
+    pool = plan.pools.get(pool_id)
+    changed = False
+    for family in WIDTHS if pool is None else (pool.family,):
+        # Where nothing is to be done reclaim only reads, and never asks how late it is.
+        deadline.ensure()
+        changed |= reclaim(ports, plan.space(pool_id), family, None, deadline)
+    return changed
