@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ipam.adapters.memory import MemoryStore
@@ -136,22 +136,22 @@ class Desk:
         account: str = ACCOUNT,
         stack: str = STACK,
         at: int | None = None,
-        by_create: bool = True,
+        description: str = "a network",
     ) -> AllocateRequest:
         """Say what a resource asks for."""
         exact = None if cidr is None else Cidr.parse(cidr)
         pool_id = pool if pool is None or isinstance(pool, str) else pool.pool_id
         ask = Ask(pool_id, pool_name, locale, allocation_type, family, length, exact)
         requested = self.clock.now() if at is None else at
-        return AllocateRequest(OwnerKey(stack, name), account, ask, "a network", requested, "test", by_create)
+        return AllocateRequest(OwnerKey(stack, name), account, ask, description, requested, "test")
 
     def allocate(self, request: AllocateRequest) -> Allocated:
         """Serve a Create."""
         return allocate(self.ports, request, self.deadline)
 
-    def revise(self, request: AllocateRequest, held: str, before: AllocateRequest) -> Allocated:
-        """Serve an Update."""
-        return revise(self.ports, request, held, before.ask, self.deadline)
+    def revise(self, request: AllocateRequest, held: str) -> Allocated:
+        """Serve an Update of a resource whose id is `held`."""
+        return revise(self.ports, replace(request, held=held), self.deadline)
 
     def giving_back(
         self, name: str = "Net", *, at: int | None = None, account: str = ACCOUNT, stack: str = STACK
@@ -167,9 +167,9 @@ class Desk:
         """Serve the Delete of the resource that stands for a release."""
         return release_in_stack(self.ports, self.giving_back(name, at=at), claim(grant), self.deadline)
 
-    def verify(self, name: str, of: Claim) -> Grant:
-        """Serve the Create of the resource that stands for a release."""
-        return verify(self.ports, self.giving_back(name), of, self.deadline)
+    def verify(self, name: str, of: Claim, *, at: int | None = None) -> Grant:
+        """Serve the Create, or an Update, of the resource that stands for a release."""
+        return verify(self.ports, self.giving_back(name, at=at), of, self.deadline)
 
     def abandon(self, name: str, *, at: int | None = None) -> Outcome:
         """Serve a Delete with an id that CloudFormation made up."""

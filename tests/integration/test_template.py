@@ -65,37 +65,56 @@ def test_the_table_survives_the_stack_and_a_mistake(template: dict[str, Any]) ->
     assert "TableName" not in properties
 
 
-def test_the_role_may_do_what_the_function_does_and_no_more(template: dict[str, Any]) -> None:
-    """No Scan, no wildcard in an action or, with X-Ray off, in a resource."""
-    policies = template["Resources"]["CnCidrRole"]["Properties"]["Policies"]
+CN_CIDR_ACTIONS = {
+    "dynamodb:BatchGetItem",
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:UpdateItem",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "secretsmanager:GetSecretValue",
+    "sqs:SendMessage",
+}
+UPKEEP_ACTIONS = {
+    "dynamodb:DeleteItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+}
+
+
+@pytest.mark.parametrize(("role", "wanted"), [("CnCidrRole", CN_CIDR_ACTIONS), ("UpkeepRole", UPKEEP_ACTIONS)])
+def test_a_role_may_do_what_its_function_does_and_no_more(
+    template: dict[str, Any], role: str, wanted: set[str]
+) -> None:
+    """No Scan, no wildcard in an action or, with X-Ray off, in a resource; upkeep knows no secret and no queue."""
+    policies = template["Resources"][role]["Properties"]["Policies"]
     statements = policies[0]["PolicyDocument"]["Statement"]
     actions = {
         action
         for each in statements
         for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])
     }
-    assert actions == {
-        "dynamodb:BatchGetItem",
-        "dynamodb:ConditionCheckItem",
-        "dynamodb:DeleteItem",
-        "dynamodb:GetItem",
-        "dynamodb:PutItem",
-        "dynamodb:Query",
-        "dynamodb:UpdateItem",
-        "logs:CreateLogStream",
-        "logs:PutLogEvents",
-        "secretsmanager:GetSecretValue",
-        "sqs:SendMessage",
-    }
+    assert actions == wanted
     assert all(isinstance(each["Resource"], dict) for each in statements)
     assert policies[1]["Fn::If"][0] == "IsTraced"
     assert template["Parameters"]["TracingMode"]["Default"] == "PassThrough"
 
 
 def test_nobody_else_may_invoke_unless_a_parameter_says_so(template: dict[str, Any]) -> None:
-    """Every permission has a condition, is for the alias alone, and the parameters let nobody in by default."""
+    """Every permission has a condition, is for the alias alone, and the parameters let nobody in by default.
+
+    The schedule's own is the only other one.
+    """
     permissions = of_type(template, "AWS::Lambda::Permission")
-    assert len(permissions) == 11
+    assert len(permissions) == 12
+    scheduled = permissions.pop("UpkeepFunctionEveryFiveMinutesPermission")["Properties"]
+    assert scheduled["Principal"] == "events.amazonaws.com"
+    assert scheduled["SourceArn"] == {"Fn::GetAtt": ["UpkeepFunctionEveryFiveMinutes", "Arn"]}
     for permission in permissions.values():
         assert permission["Condition"].startswith("Has")
         assert permission["Properties"]["FunctionName"] == {"Ref": "CnCidrFunctionAliaslive"}
@@ -157,21 +176,42 @@ def test_three_tries_fit_into_the_service_timeout_that_is_recommended(template: 
     assert 3 * template["Resources"]["CnCidrFunction"]["Properties"]["Timeout"] + 180 < 300
 
 
-def test_a_change_of_the_layer_alone_reaches_the_alias() -> None:
-    """SAM makes a version for new function code only, so the function's artifact carries the digest of the layer."""
+def test_upkeep_runs_on_a_schedule_and_one_at_a_time(template: dict[str, Any]) -> None:
+    """A run is over before the next is due, and is never repeated: the next one is its retry."""
+    (rule,) = of_type(template, "AWS::Events::Rule").values()
+    assert rule["Properties"]["ScheduleExpression"] == "rate(5 minutes)"
+    assert [target["Arn"] for target in rule["Properties"]["Targets"]] == [{"Ref": "UpkeepFunctionAliaslive"}]
+    function = template["Resources"]["UpkeepFunction"]["Properties"]
+    assert function["Timeout"] <= 120
+    assert function["ReservedConcurrentExecutions"] == {
+        "Fn::If": ["HasReservedConcurrency", 1, {"Ref": "AWS::NoValue"}]
+    }
+    config = template["Resources"]["UpkeepFunctionEventInvokeConfig"]["Properties"]
+    assert (config["MaximumRetryAttempts"], config["Qualifier"]) == (0, "live")
+    assert config["MaximumEventAgeInSeconds"] < 300
+    alarm = template["Resources"]["UpkeepErrorsAlarm"]["Properties"]
+    assert (alarm["MetricName"], alarm["Dimensions"]) == (
+        "Errors",
+        [{"Name": "FunctionName", "Value": {"Ref": "UpkeepFunction"}}],
+    )
+
+
+def test_a_change_of_the_layer_alone_reaches_the_aliases() -> None:
+    """SAM makes a version for new function code only, so each function's artifact carries the digest of the layer."""
 
     def published(layer: str, function: str) -> set[str]:
         return set(of_type(expand(layer, function), "AWS::Lambda::Version"))
 
     assert published("one", "same") == published("two", "same"), "SAM looks at the layer now: the digest can go"
-    assert published("one", "one") != published("one", "two")
+    assert not published("one", "one") & published("one", "two")
     digest = subprocess.run(
         ["make", "--silent", "--directory", ROOT / "layers" / "ipam", f"PYTHON={sys.executable}", "digest"],
         check=True,
         capture_output=True,
         text=True,
     ).stdout
-    assert (BUILD / "CnCidrFunction" / "LAYER").read_text() == digest
+    functions = of_type(expand(), "AWS::Lambda::Function")
+    assert {name: (BUILD / name / "LAYER").read_text() for name in functions} == dict.fromkeys(functions, digest)
 
 
 def test_the_layer_carries_what_is_pinned_and_nothing_that_lambda_has() -> None:

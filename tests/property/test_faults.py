@@ -93,14 +93,13 @@ def test_an_abandonment_that_is_delivered_again_leaves_nothing(faults: list[Faul
 def test_a_rollback_that_is_delivered_again_takes_back_the_replacement(faults: list[Fault]) -> None:
     """The old allocation stays, and the new one that was never accepted is released, once (I4)."""
     desk, pool = stage()
-    created = desk.request("a", 26)
-    grant = desk.allocate(created).grant
+    grant = desk.allocate(desk.request("a", 26)).grant
     desk.clock.advance(1)
-    forward = desk.request("a", 25, by_create=False)
-    deliver(desk, faults, lambda at: at.revise(forward, grant.allocation_id, created))
+    forward = desk.request("a", 25)
+    deliver(desk, faults, lambda at: at.revise(forward, grant.allocation_id))
     desk.clock.advance(1)
-    back = desk.request("a", 26, by_create=False)
-    deliver(desk, faults, lambda at: at.revise(back, grant.allocation_id, forward))
+    back = desk.request("a", 26)
+    deliver(desk, faults, lambda at: at.revise(back, grant.allocation_id))
     assert desk.held(pool.pool_id) == [str(grant.cidr)]
     (kept,) = desk.record("a").grants
     assert kept.acknowledged

@@ -302,16 +302,13 @@ def test_an_update_and_its_rollback_at_once() -> None:
     def make() -> Scene:
         stage = Stage()
         desk = stage.desk
-        created = desk.request("a", 26)
-        grant = desk.allocate(created).grant
+        grant = desk.allocate(desk.request("a", 26)).grant
         desk.clock.advance(1)
-        forward = desk.request("a", 25, by_create=False)
+        forward = desk.request("a", 25)
         desk.clock.advance(1)
-        back = desk.request("a", 26, by_create=False)
+        back = desk.request("a", 26)
         held = grant.allocation_id
-        return stage.scene(
-            lambda desk: desk.revise(forward, held, created), lambda desk: desk.revise(back, held, forward)
-        )
+        return stage.scene(lambda desk: desk.revise(forward, held), lambda desk: desk.revise(back, held))
 
     seen = set()
     for _, store, results in explore(make, LIMIT):

@@ -12,7 +12,7 @@ from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock
 from ipam.domain.change import (
     Change,
     ChangeQuota,
-    EnsureNotFree,
+    DescribeAllocation,
     Operation,
     PutAllocation,
     PutAudit,
@@ -60,7 +60,7 @@ POOL = Pool(
     0,
     NOON,
 )
-GRANT = Grant("alloc-a", ("ask", "other ask"), P, SIX, NOON, NOON - 1, by_create=True)
+GRANT = Grant("alloc-a", ("ask", "other ask"), P, SIX, NOON, NOON - 1, by_create=True, returners=("d", "e"))
 OWNER = OwnerRecord(owner_key(), 0, NOON, (GRANT,), ("alloc-y", "alloc-z"))
 
 serials = iter(range(1_000_000))
@@ -156,14 +156,26 @@ def test_a_free_block_is_taken_once(store: Store, cidr: Cidr) -> None:
     assert list(store.all_free(P, cidr.family)) == []
 
 
-def test_a_block_that_has_to_be_in_use_is_looked_at(store: Store) -> None:
-    """I2: the condition holds while the block is not free, and writes nothing."""
-    look = EnsureNotFree(P, B)
-    commit(store, look)
-    assert list(store.all_free(P, 4)) == []
-    commit(store, PutFree(P, B))
-    assert refused(store, look) == [Refusal(look)]
-    assert list(store.all_free(P, 4)) == [B]
+@pytest.mark.parametrize("words", ["another network", "ä\n…", ""])
+def test_only_exactly_this_allocation_is_described_anew(store: Store, words: str) -> None:
+    """I5: its description changes, also to none and back, and nothing else of it; another holder's stays."""
+    describe = DescribeAllocation(P, B, "alloc-a", words)
+    assert refused(store, describe) == [Refusal(describe)]
+    commit(store, PutAllocation(allocation(allocation_id="alloc-b")), PutAllocation(allocation(SIX)))
+    assert refused(store, describe) == [Refusal(describe)]
+    for description in (words, "", words):
+        commit(store, DescribeAllocation(P, B, "alloc-b", description))
+        changed = replace(allocation(allocation_id="alloc-b"), description=description)
+        assert list(store.allocations(P)) == [changed, allocation(SIX)]
+    commit(store, RemoveAllocation(P, B, "alloc-b"))
+    assert refused(store, DescribeAllocation(P, B, "alloc-b", words))
+
+
+def test_a_description_is_refused_with_its_whole_change(store: Store) -> None:
+    """Described and kept in one change with the owner's record: a stale record leaves the old words (I4)."""
+    commit(store, PutAllocation(allocation()), PutOwner(OWNER, expires=None))
+    stale = PutOwner(OWNER, expires=None)
+    assert refused(store, DescribeAllocation(P, B, "alloc-a", "new"), stale) == [Refusal(stale, OWNER.stored())]
 
 
 def test_only_exactly_this_allocation_is_removed(store: Store) -> None:
@@ -201,9 +213,9 @@ def test_the_facts_that_are_not_there_come_back_so(store: Store) -> None:
     empty = OwnerRecord(owner_key())
     commit(store, PutOwner(empty, expires=None))
     assert store.owner(owner_key()) == empty.stored()
-    commit(store, PutOwner(replace(empty, version=1, grants=(replace(GRANT, acknowledged=True, asks=()),)), None))
+    commit(store, PutOwner(replace(empty, version=1, grants=(replace(GRANT, acknowledged=True, asks=(), returners=()),)), None))
     (grant,) = store.owner(owner_key()).grants
-    assert grant.acknowledged and grant.asks == ()
+    assert grant.acknowledged and grant.asks == grant.returners == ()
 
 
 def test_a_decision_on_an_old_record_is_refused_with_the_current_one(store: Store) -> None:
@@ -228,7 +240,8 @@ def test_the_owners_of_a_stack_are_read_together(store: Store) -> None:
     for name, stack in (("b", STACK), ("a", STACK), ("a", STACK + "0")):
         commit(store, PutOwner(OwnerRecord(OwnerKey(stack, name)), expires=None))
     assert [record.owner for record in store.owners(STACK)] == [OwnerKey(STACK, "a"), OwnerKey(STACK, "b")]
-    assert store.owners("arn:none") == []
+    assert store.owners_hint(STACK) == store.owners(STACK)
+    assert store.owners("arn:none") == store.owners_hint("arn:none") == []
 
 
 def test_an_expiry_is_no_part_of_the_record(store: Store) -> None:
@@ -333,7 +346,7 @@ def test_one_refusal_refuses_all(store: Store, place: int) -> None:
     """Nothing of a refused change is written, wherever in it the refusal is (I1)."""
     commit(store, PutFree(P, block("10.9.0.0/24")))
     fine: list[Operation] = [PutFree(P, B), PutAllocation(allocation(SIX)), PutOwner(OWNER, expires=None)]
-    wrong = EnsureNotFree(P, block("10.9.0.0/24"))
+    wrong = PutFree(P, block("10.9.0.0/24"))
     assert refused(store, *fine[:place], wrong, *fine[place:]) == [Refusal(wrong)]
 
 

@@ -17,7 +17,7 @@ from ipam.adapters.dynamodb.store import DynamoDbStore
 from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock
 from ipam.domain.change import (
     ChangeQuota,
-    EnsureNotFree,
+    DescribeAllocation,
     Operation,
     PutAllocation,
     PutAudit,
@@ -68,8 +68,13 @@ OPERATIONS: dict[str, list[Operation]] = {
     "Pool": [PutPool(POOL)],
     "Provisioned": [PutProvisioned(ProvisionedCidr(P, B, "alloc-a", NOON))],
     "Name": [PutName("vpcs", P)],
-    "Free": [TakeFree(P, B), PutFree(P, B), EnsureNotFree(P, B)],
-    "Allocation": [PutAllocation(ALLOCATION), RemoveAllocation(P, B, "alloc-a")],
+    "Free": [TakeFree(P, B), PutFree(P, B)],
+    "Allocation": [
+        PutAllocation(ALLOCATION),
+        DescribeAllocation(P, B, "alloc-a", "words"),
+        DescribeAllocation(P, B, "alloc-a", ""),
+        RemoveAllocation(P, B, "alloc-a"),
+    ],
     "Cooling": [PutCooling(COOLING), TakeCooling(COOLING)],
     "Owner": [PutOwner(OWNER, expires=None), PutOwner(OWNER.stored(), expires=None)],
     "Quota": [ChangeQuota(ACCOUNT, P, 1, 1, 9, 9)],
@@ -148,8 +153,7 @@ def test_every_condition_is_the_one_that_the_docstring_lists() -> None:
         item: {written(operation)[1]["ConditionExpression"] for operation in operations}
         for item, operations in OPERATIONS.items()
     }
-    assert sent["Free"] == {"attribute_exists(PK)", new}
-    assert listed["Free"] == {"attribute_exists(PK)", new, f"{new}, nothing is written"}
+    assert sent["Free"] == listed["Free"] == {"attribute_exists(PK)", new}
     assert sent["Allocation"] == listed["Allocation"]
     assert sent["Cooling"] == listed["Cooling"]
     assert sent["Owner"] == {new, "version = :version"} and listed["Owner"] == {f"{new}, or version = :version"}
@@ -159,8 +163,8 @@ def test_every_condition_is_the_one_that_the_docstring_lists() -> None:
     )
     others = set(OPERATIONS) - listed.keys()
     assert all(sent[item] == {new} for item in others) and listed["the others"] == {new}
-    kinds = {written(operation)[0] for operation in OPERATIONS["Free"]}
-    assert kinds == {"Delete", "Put", "ConditionCheck"}
+    kinds = {item: {written(operation)[0] for operation in OPERATIONS[item]} for item in ("Free", "Allocation")}
+    assert kinds == {"Free": {"Delete", "Put"}, "Allocation": {"Delete", "Put", "Update"}}
 
 
 def test_every_invariant_that_a_condition_guards_exists() -> None:

@@ -47,10 +47,13 @@ CALLS: dict[str, Callable[[DynamoDbStore], object]] = {
     "owner": lambda store: store.owner(owner_key()),
     "owner_hint": lambda store: store.owner_hint(owner_key()),
     "owners": lambda store: store.owners("stack"),
+    "owners_hint": lambda store: store.owners_hint("stack"),
     "quota": lambda store: store.quota("111122223333", P),
     "audit": lambda store: list(store.audit(P)),
     "commit": lambda store: store.commit(CHANGE),
 }
+
+HINTS = ("owner_hint", "owners_hint")
 
 
 class _Body(io.BytesIO):
@@ -217,16 +220,17 @@ def test_keys_that_are_never_read_are_unavailable() -> None:
     assert len(sent) == BATCH_TRIES
 
 
-@pytest.mark.parametrize("call", sorted(CALLS.keys() - {"commit", "free_among", "owner_hint"}))
+@pytest.mark.parametrize("call", sorted(CALLS.keys() - {"commit", "free_among", *HINTS}))
 def test_reads_are_consistent(call: str) -> None:
-    """Every read but the hint asks for the truth."""
+    """Every read but the hints asks for the truth."""
     store, sent = answered_by(answer(200, {"Items": [], "Count": 0}))
     CALLS[call](store)
     assert [each["ConsistentRead"] for each in sent] == [True]
 
 
-def test_a_hint_is_read_at_half_the_price() -> None:
-    """The owner's hint, and it alone, may be a moment old."""
-    store, sent = answered_by(answer(200, {}))
-    store.owner_hint(owner_key())
+@pytest.mark.parametrize("call", HINTS)
+def test_a_hint_is_read_at_half_the_price(call: str) -> None:
+    """The hints, and they alone, may be a moment old."""
+    store, sent = answered_by(answer(200, {"Items": [], "Count": 0} if call == "owners_hint" else {}))
+    CALLS[call](store)
     assert [each["ConsistentRead"] for each in sent] == [False]

@@ -8,7 +8,7 @@ from ipam.domain.change import (
     MAX_OPERATIONS,
     Change,
     ChangeQuota,
-    EnsureNotFree,
+    DescribeAllocation,
     Operation,
     PutAllocation,
     PutAudit,
@@ -37,7 +37,7 @@ def held(cidr: Cidr, pool_id: str = "p") -> PutAllocation:
 def test_a_change_without_an_audit_record_cannot_be_made() -> None:
     """I6: what is not written down is not done."""
     with pytest.raises(AssertionError, match="I6"):
-        Change((EnsureNotFree("p", block("10.0.0.0/24")),))
+        Change((DescribeAllocation("p", block("10.0.0.0/24"), "a", "words"),))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_change_that_covers_an_address_twice_cannot_be_made() -> None:
 @pytest.mark.parametrize(
     "operations",
     [
-        (EnsureNotFree("p", block("10.0.0.0/24")),),
+        (DescribeAllocation("p", block("10.0.0.0/24"), "a", "words"),),
         (ChangeQuota(ACCOUNT, "p", 1, 256),),
         (TakeFree("p", block("10.0.0.0/24")), held(block("10.0.0.0/24"))),
         (RemoveAllocation("p", block("10.0.0.0/24"), "a"), PutCooling(CoolingBlock("p", block("10.0.0.0/24"), 0, "a"))),
@@ -101,7 +101,7 @@ def test_any_cut_keeps_the_partition_and_half_of_one_does_not(pair: tuple[Cidr, 
 
 def test_a_change_fits_one_transaction() -> None:
     """More operations than DynamoDB takes at once are never sent."""
-    many = tuple(EnsureNotFree("p", Cidr(4, number, 32)) for number in range(MAX_OPERATIONS - 1))
+    many = tuple(DescribeAllocation("p", Cidr(4, number, 32), "a", "words") for number in range(MAX_OPERATIONS - 1))
     assert len(Change((*many, AUDIT)).operations) == MAX_OPERATIONS
     with pytest.raises(AssertionError, match="does not fit"):
-        Change((*many, EnsureNotFree("p", block("10.0.0.0/8")), AUDIT))
+        Change((*many, DescribeAllocation("p", block("10.0.0.0/8"), "a", "words"), AUDIT))

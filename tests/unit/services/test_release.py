@@ -357,7 +357,7 @@ def test_what_was_accepted_is_left_alone(desk: Desk, pool_of: MakePool, how: str
         desk.verify("d", claim(grant))
     else:
         desk.clock.advance(1)
-        desk.revise(desk.request("a", 28, by_create=False), grant.allocation_id, request)
+        desk.revise(desk.request("a", 28), grant.allocation_id)
     desk.clock.advance(1)
     assert desk.abandon("a") == "unverified-delete"
     assert desk.held(pool.pool_id) == [str(grant.cidr)]

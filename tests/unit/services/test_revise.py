@@ -25,17 +25,16 @@ class Resource:
 
     def __init__(self, desk: Desk, length: int | None = 26, **facts: str) -> None:
         self.desk = desk
-        self.created = desk.request("a", length, **facts)  # type: ignore[arg-type]
-        self.first: Grant = desk.allocate(self.created).grant
+        self.first: Grant = desk.allocate(desk.request("a", length, **facts)).grant  # type: ignore[arg-type]
 
     def ask(self, length: int | None = None, *, at: int | None = None, **facts: str) -> AllocateRequest:
         """Say what an Update asks for."""
         self.desk.clock.advance(1)
-        return self.desk.request("a", length, at=at, by_create=False, **facts)  # type: ignore[arg-type]
+        return self.desk.request("a", length, at=at, **facts)  # type: ignore[arg-type]
 
-    def update(self, request: AllocateRequest, before: AllocateRequest, held: Grant | None = None) -> Allocated:
+    def update(self, request: AllocateRequest, held: Grant | None = None) -> Allocated:
         """Serve an Update; CloudFormation holds the first allocation unless told otherwise."""
-        return self.desk.another().revise(request, (held or self.first).allocation_id, before)
+        return self.desk.another().revise(request, (held or self.first).allocation_id)
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def resource(desk: Desk, pool_of: MakePool) -> Resource:
 
 def test_the_same_ask_keeps_the_allocation(desk: Desk, resource: Resource) -> None:
     """An Update that asks for the same keeps it, and shows that the stack knows it."""
-    answer = resource.update(resource.ask(26), resource.created)
+    answer = resource.update(resource.ask(26))
     assert (answer.outcome, answer.grant.allocation_id) == ("kept", resource.first.allocation_id)
     (grant,) = desk.record("a").grants
     assert grant.acknowledged
@@ -59,11 +58,11 @@ def test_the_same_ask_keeps_the_allocation(desk: Desk, resource: Resource) -> No
 def test_the_same_in_other_words_keeps_the_allocation(desk: Desk, resource: Resource, facts: dict[str, Any]) -> None:
     """What satisfies the new words is kept, and answers to them from then on (I4)."""
     request = resource.ask(None if "cidr" in facts else 26, **facts)
-    assert resource.update(request, resource.created).outcome == "kept"
+    assert resource.update(request).outcome == "kept"
     (grant,) = desk.record("a").grants
     assert grant.allocation_id == resource.first.allocation_id
     assert len(grant.asks) == 2
-    assert resource.update(request, resource.created).outcome == "kept"
+    assert resource.update(request).outcome == "kept"
     assert len(desk.record("a").grants[0].asks) == 2
     check(desk.store, canonical=True)
 
@@ -71,7 +70,7 @@ def test_the_same_in_other_words_keeps_the_allocation(desk: Desk, resource: Reso
 @pytest.mark.parametrize("length", [25, 27])
 def test_another_size_is_a_replacement(desk: Desk, resource: Resource, length: int) -> None:
     """A new allocation is made beside the old one, which stays until its own Delete comes (I4)."""
-    answer = resource.update(resource.ask(length), resource.created)
+    answer = resource.update(resource.ask(length))
     assert answer.outcome == "allocated"
     assert answer.grant.cidr.length == length
     assert {grant.allocation_id for grant in desk.record("a").grants} == {
@@ -86,7 +85,7 @@ def test_another_size_is_a_replacement(desk: Desk, resource: Resource, length: i
 
 def test_another_block_is_a_replacement(desk: Desk, resource: Resource) -> None:
     """An exact block other than the held one has to be allocated."""
-    answer = resource.update(resource.ask(cidr="10.0.0.128/26"), resource.created)
+    answer = resource.update(resource.ask(cidr="10.0.0.128/26"))
     assert (answer.outcome, str(answer.grant.cidr)) == ("allocated", "10.0.0.128/26")
     check(desk.store)
 
@@ -99,7 +98,7 @@ def test_another_pool_is_a_replacement(desk: Desk, pool_of: MakePool) -> None:
     other = desk.another()
     other.allocate(desk.request("x", 28))
     pool_of("10.1.0.0/24", name="b", scope=scope)
-    answer = other.revise(resource.ask(26, pool_name="b"), resource.first.allocation_id, resource.created)
+    answer = other.revise(resource.ask(26, pool_name="b"), resource.first.allocation_id)
     assert (answer.outcome, str(answer.grant.cidr)) == ("allocated", "10.1.0.0/26")
     check(desk.store)
 
@@ -108,13 +107,13 @@ def test_a_size_that_the_pool_chooses_is_allocated_anew(desk: Desk, pool_of: Mak
     """Without a length it can't be told that the held block is what is asked for."""
     pool_of("10.0.0.0/24", rules=AllocationRules(24, 28, 26))
     resource = Resource(desk)
-    assert resource.update(resource.ask(), resource.created).outcome == "allocated"
+    assert resource.update(resource.ask()).outcome == "allocated"
 
 
 def test_a_replacement_is_delivered_again(desk: Desk, resource: Resource) -> None:
     """I4: the same Update has one allocation, however often it comes."""
     request = resource.ask(25)
-    answers = [resource.update(request, resource.created) for _ in range(3)]
+    answers = [resource.update(request) for _ in range(3)]
     assert [answer.outcome for answer in answers] == ["allocated", "kept", "kept"]
     assert len({answer.grant.allocation_id for answer in answers}) == 1
     check(desk.store)
@@ -123,8 +122,8 @@ def test_a_replacement_is_delivered_again(desk: Desk, resource: Resource) -> Non
 def test_a_rollback_after_the_replacement_was_accepted(desk: Desk, resource: Resource) -> None:
     """The old allocation, still there, is the answer; the new one goes by its own Delete."""
     forward = resource.ask(25)
-    new = resource.update(forward, resource.created).grant
-    back = resource.update(resource.ask(26), forward, held=new)
+    new = resource.update(forward).grant
+    back = resource.update(resource.ask(26), held=new)
     assert (back.outcome, back.grant.allocation_id) == ("kept", resource.first.allocation_id)
     assert len(desk.record("a").grants) == 2
     desk.clock.advance(1)
@@ -136,8 +135,8 @@ def test_a_rollback_after_the_replacement_was_accepted(desk: Desk, resource: Res
 def test_a_rollback_before_the_replacement_was_accepted(desk: Desk, resource: Resource) -> None:
     """A rollback that still carries the old id shows that the replacement was never taken over: it is released."""
     forward = resource.ask(25)
-    new = resource.update(forward, resource.created).grant
-    back = resource.update(resource.ask(26), forward)
+    new = resource.update(forward).grant
+    back = resource.update(resource.ask(26))
     assert (back.outcome, back.grant.allocation_id) == ("kept", resource.first.allocation_id)
     record = desk.record("a")
     assert [grant.allocation_id for grant in record.grants] == [resource.first.allocation_id]
@@ -148,11 +147,11 @@ def test_a_rollback_before_the_replacement_was_accepted(desk: Desk, resource: Re
 def test_a_rollback_that_is_delivered_again_changes_nothing(desk: Desk, resource: Resource) -> None:
     """After the first rollback the second finds all as it should be."""
     forward = resource.ask(25)
-    resource.update(forward, resource.created)
+    resource.update(forward)
     back = resource.ask(26)
-    resource.update(back, forward)
+    resource.update(back)
     version = desk.record("a").version
-    assert resource.update(back, forward).grant.allocation_id == resource.first.allocation_id
+    assert resource.update(back).grant.allocation_id == resource.first.allocation_id
     assert desk.record("a").version == version
     check(desk.store, canonical=True)
 
@@ -160,10 +159,10 @@ def test_a_rollback_that_is_delivered_again_changes_nothing(desk: Desk, resource
 def test_an_update_that_comes_after_its_rollback_is_refused(desk: Desk, resource: Resource) -> None:
     """A late duplicate of the Update that was rolled back allocates nothing (I4)."""
     forward = resource.ask(25)
-    resource.update(forward, resource.created)
-    resource.update(resource.ask(26), forward)
+    resource.update(forward)
+    resource.update(resource.ask(26))
     with pytest.raises(SupersededError):
-        resource.update(forward, resource.created)
+        resource.update(forward)
     assert len(desk.record("a").grants) == 1
     check(desk.store, canonical=True)
 
@@ -171,9 +170,9 @@ def test_an_update_that_comes_after_its_rollback_is_refused(desk: Desk, resource
 def test_a_rollback_that_overtakes_its_update_leaves_nothing_behind(desk: Desk, resource: Resource) -> None:
     """The Update that is rolled back may come for the first time afterwards: it is refused (I4)."""
     forward = resource.ask(25)
-    resource.update(resource.ask(26), forward)
+    resource.update(resource.ask(26))
     with pytest.raises(SupersededError):
-        resource.update(forward, resource.created)
+        resource.update(forward)
     assert len(desk.record("a").grants) == 1
     check(desk.store, canonical=True)
 
@@ -183,9 +182,9 @@ def test_an_update_that_cannot_be_served_leaves_what_is_held(desk: Desk, pool_of
     pool = pool_of("10.0.0.0/25", rules=AllocationRules(25, 28))
     resource = Resource(desk)
     with pytest.raises(PoolExhaustedError):
-        resource.update(resource.ask(25), resource.created)
+        resource.update(resource.ask(25))
     with pytest.raises(NetmaskLengthError):
-        resource.update(resource.ask(24), resource.created)
+        resource.update(resource.ask(24))
     assert desk.held(pool.pool_id) == [str(resource.first.cidr)]
     check(desk.store)
 
@@ -193,8 +192,7 @@ def test_an_update_that_cannot_be_served_leaves_what_is_held(desk: Desk, pool_of
 def test_an_update_of_what_was_never_allocated_allocates(desk: Desk, pool_of: MakePool) -> None:
     """An Update of a resource without a record, such as one that was imported, gets an allocation."""
     pool_of("10.0.0.0/24")
-    request = desk.request("a", 26, by_create=False)
-    answer = desk.revise(request, "ipam-pool-alloc-" + "0" * 32, request)
+    answer = desk.revise(desk.request("a", 26), "ipam-pool-alloc-" + "0" * 32)
     assert answer.outcome == "allocated"
     assert not answer.grant.by_create
 
@@ -203,8 +201,8 @@ def test_two_updates_at_once_keep_one_record(desk: Desk, resource: Resource) -> 
     """An Update whose owner changes between its read and its commit decides anew (I4)."""
     request = resource.ask(26)
     other = resource.ask(26, pool_name="vpcs")
-    store = Interrupted(desk.store, lambda: resource.update(other, resource.created))
-    answer = desk.another(store).revise(request, resource.first.allocation_id, resource.created)
+    store = Interrupted(desk.store, lambda: resource.update(other))
+    answer = desk.another(store).revise(request, resource.first.allocation_id)
     assert answer.outcome == "kept"
     (grant,) = desk.record("a").grants
     assert len(grant.asks) == 2

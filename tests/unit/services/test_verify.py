@@ -78,7 +78,7 @@ def test_the_proof_is_not_lost_to_another_writer(desk: Desk, pool_of: MakePool, 
     store = (
         Faulty(desk.store, iter(["busy"]))
         if meanwhile == "a busy item"
-        else Interrupted(desk.store, lambda: desk.allocate(desk.request("a", 27, by_create=False)))
+        else Interrupted(desk.store, lambda: desk.revise(desk.request("a", 27), grant.allocation_id))
     )
     desk.another(store).verify("d", claim(grant))
     known = desk.record("a").for_id(grant.allocation_id)

@@ -20,5 +20,5 @@ def client(service: Service, region: str | None = None) -> Any:
         service: which service.
         region: its Region; None takes the one that the ordinary configuration of AWS clients says.
     """
-    config = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
+    config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
     return boto3.client(service, region_name=region, config=config)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sortedcontainers import SortedDict
@@ -19,7 +19,7 @@ from ipam.adapters.dynamodb import items, keys
 from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock
 from ipam.domain.change import (
     ChangeQuota,
-    EnsureNotFree,
+    DescribeAllocation,
     PutAllocation,
     PutAudit,
     PutCooling,
@@ -121,6 +121,10 @@ class MemoryStore:
         """See the port."""
         return list(self._range(keys.owner_partition(party)))
 
+    def owners_hint(self, party: str) -> list[OwnerRecord]:
+        """See the port."""
+        return list(self._range(keys.owner_partition(party), unit=0.5))
+
     def quota(self, account: str, pool_id: str) -> ChangeQuota:
         """See the port."""
         with self._lock:
@@ -158,8 +162,9 @@ class MemoryStore:
         limit: int | None = None,
         *,
         backwards: bool = False,
+        unit: float = 1,
     ) -> list[Any]:
-        """Read a partition or a range of it, and count the read as consistent."""
+        """Read a partition or a range of it; a consistent read costs one unit for each 4 KB."""
         with self._lock:
             rows = self._partitions.get(partition) or SortedDict()
             low, high = between or (None, None)
@@ -171,7 +176,7 @@ class MemoryStore:
                 found.append(rows[sort])
                 read += _size(rows[sort], partition)
             self.consumed.requests += 1
-            self.consumed.read_units += max(1, math.ceil(read / READ_UNIT))
+            self.consumed.read_units += unit * max(1, math.ceil(read / READ_UNIT))
         return found
 
     def _owner(self, key: OwnerKey, unit: float) -> OwnerRecord:
@@ -195,7 +200,7 @@ class MemoryStore:
         match operation:
             case TakeFree() | TakeCooling():
                 return current is not None
-            case RemoveAllocation():
+            case RemoveAllocation() | DescribeAllocation():
                 return current is not None and current.allocation_id == operation.allocation_id
             case PutOwner(record):
                 return (0 if current is None else current.version) == record.version
@@ -211,8 +216,9 @@ class MemoryStore:
         match operation:
             case TakeFree() | TakeCooling() | RemoveAllocation():
                 del self._partitions[key.partition][key.sort]
-            case EnsureNotFree():
-                pass
+            case DescribeAllocation():
+                rows = self._partitions[key.partition]
+                rows[key.sort] = replace(rows[key.sort], description=operation.description)
             case ChangeQuota(account, pool_id, allocations, units):
                 held = self._held(account, pool_id)
                 total = ChangeQuota(account, pool_id, held.allocations + allocations, held.units + units)
@@ -229,11 +235,11 @@ class MemoryStore:
 def _key(operation: Operation) -> keys.Key:  # noqa: C901, PLR0911 - one a kind
     """Tell which item an operation is about."""
     match operation:
-        case TakeFree(pool_id, cidr) | PutFree(pool_id, cidr) | EnsureNotFree(pool_id, cidr):
+        case TakeFree(pool_id, cidr) | PutFree(pool_id, cidr):
             return keys.free(pool_id, cidr)
         case PutAllocation(allocation):
             return keys.allocation(allocation.pool_id, allocation.cidr)
-        case RemoveAllocation(pool_id, cidr, _):
+        case RemoveAllocation(pool_id, cidr) | DescribeAllocation(pool_id, cidr):
             return keys.allocation(pool_id, cidr)
         case PutCooling(block) | TakeCooling(block):
             return keys.cooling(block.pool_id, block.cidr, block.until)

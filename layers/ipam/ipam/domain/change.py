@@ -39,18 +39,20 @@ class PutFree:
 
 
 @dataclass(frozen=True, slots=True)
-class EnsureNotFree:
-    """Change nothing, on the condition that a block is not free."""
-
-    pool_id: str
-    cidr: Cidr
-
-
-@dataclass(frozen=True, slots=True)
 class PutAllocation:
     """Give a block to its holder, on the condition that nobody holds it."""
 
     allocation: Allocation
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeAllocation:
+    """Change the description of an allocation, on the condition that it is exactly this one."""
+
+    pool_id: str
+    cidr: Cidr
+    allocation_id: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +140,8 @@ class PutProvisioned:
 Operation = (
     TakeFree
     | PutFree
-    | EnsureNotFree
     | PutAllocation
+    | DescribeAllocation
     | RemoveAllocation
     | PutCooling
     | TakeCooling

@@ -25,7 +25,7 @@ class PermanentError(IpamError):
 
 
 class TemporaryError(IpamError):
-    """The same request may succeed later; nothing has changed by it."""
+    """The same request may succeed later. If anything was changed by it after all, the same request finds it."""
 
 
 @dataclass(unsafe_hash=True)
@@ -163,7 +163,10 @@ class InvalidPoolError(PermanentError):
 
 @dataclass(unsafe_hash=True)
 class ContendedError(TemporaryError):
-    """So many writers wanted the same blocks that this request never got one."""
+    """So many others changed the same blocks, or the same resource, that this request never got its turn.
+
+    `pool` is the pool's name, or the resource's.
+    """
 
     pool: str
     attempts: int

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 RETURNED_KEPT: Final = 8
 """How many ids of returned allocations an owner record remembers: bounded, and far more than one resource has."""
 
+RETURNERS_KEPT: Final = 8
+"""How many resources of a stack may stand for the release of one allocation; a sensible template has one."""
+
 
 @dataclass(frozen=True, slots=True)
 class OwnerKey:
@@ -50,9 +53,11 @@ class Grant:
         pool_id: where the block is allocated from.
         cidr: the block.
         created: when, milliseconds of the epoch by our clock.
-        requested: when CloudFormation made the request.
+        requested: when CloudFormation made the latest request that was answered with it. An older Delete is not of this
+            life of the allocation and does not end it.
         by_create: whether a Create made it, or an Update.
         acknowledged: whether a later request has proved that the stack knows it.
+        returners: names of the resources of the stack that stand for its release; when the last one goes, it goes.
     """
 
     allocation_id: str
@@ -63,6 +68,20 @@ class Grant:
     requested: int
     by_create: bool
     acknowledged: bool = False
+    returners: tuple[str, ...] = ()
+
+    def ends_with(self, requested: int) -> bool:
+        """Whether a Delete made at that time may end it."""
+        return self.requested <= requested
+
+    def answered(self, requested: int) -> Grant:
+        """The grant once another request is answered with it."""
+        return replace(self, requested=max(self.requested, requested))
+
+    def returned_by(self, name: str, requested: int) -> Grant:
+        """The grant once a resource of the stack stands for its release, which proves that the stack knows it."""
+        names = self.returners if name in self.returners else (*self.returners, name)[-RETURNERS_KEPT:]
+        return replace(self.answered(requested), acknowledged=True, returners=names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +129,11 @@ class OwnerRecord:
         """Whether a request that was made at that time comes too late to allocate."""
         return self.fence is not None and requested <= self.fence
 
+    def knowing(self, allocation_id: str) -> OwnerRecord:
+        """Note that the stack knows the allocation of that id, if the owner has it."""
+        grant = self.for_id(allocation_id)
+        return self if grant is None else self.with_grant(replace(grant, acknowledged=True))
+
     def with_grant(self, grant: Grant) -> OwnerRecord:
         """Add an allocation, or put it in place of the one with its id."""
         others = tuple(kept for kept in self.grants if kept.allocation_id != grant.allocation_id)
@@ -123,6 +147,21 @@ class OwnerRecord:
     def fenced(self, at: int) -> OwnerRecord:
         """Move the fence forward; it never moves back."""
         return self if self.supersedes(at) else replace(self, fence=at)
+
+    def never_accepted(self, held: str, wanted: Grant | None, at: int) -> tuple[Grant, ...]:
+        """Allocations of Updates before that time whose answers CloudFormation never took over.
+
+        Had it taken one over, it would hold that one; to hold another again it would have sent an Update that named the
+        first, and that would have acknowledged it. An id that the owner does not hold proves nothing.
+        """
+        if self.for_id(held) is None:
+            return ()
+        return tuple(
+            grant
+            for grant in self.grants
+            if not (grant.by_create or grant.acknowledged or grant == wanted or grant.allocation_id == held)
+            and grant.requested < at
+        )
 
     def unaccepted(self, at: int) -> tuple[Grant, ...]:
         """Allocations of Creates up to that time whose answers the stack has never been seen to know."""

@@ -22,6 +22,10 @@ from ipam.domain.errors import (
 ScopeType = Literal["private", "public"]
 AllocationType = Literal["vpc", "subnet", "eip", "custom", "ipam-pool"]
 
+REGIONAL: Final = frozenset({"vpc", "subnet"})
+"""Types whose allocations have to come from a pool of their Region (VPC IPAM user guide, "Create a VPC"); a pool
+without a Region is a level of the plan."""
+
 MAX_DEPTH: Final = 10
 """Levels of pools below a scope (Amazon VPC IPAM quota "pool depth")."""
 
@@ -257,7 +261,7 @@ def _mismatch(pool: Pool, ask: Ask) -> PoolMismatchError | None:
     """Say why a pool may not serve a request, or None."""
     if pool.family != ask.family:
         return PoolMismatchError(pool.name, "family", f"ipv{pool.family}", f"ipv{ask.family}")
-    if pool.locale not in {"", ask.locale}:
+    if pool.locale != ask.locale and (pool.locale or ask.allocation_type in REGIONAL):
         return PoolMismatchError(pool.name, "locale", pool.locale, ask.locale)
     if ask.allocation_type not in pool.allocation_types:
         return PoolMismatchError(

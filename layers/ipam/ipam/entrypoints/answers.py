@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ipam.entrypoints.events import Request
 
@@ -42,6 +42,8 @@ class Answer:
         reason: why it failed; "" for a success.
         data: the attributes of the resource. CloudFormation forgets those that a later success leaves out.
         facts: for the log: allocation_id, cidr, ipam_pool_id.
+        afterwards: what is done once CloudFormation has taken the answer, and what comes of it: for what nothing
+            else proves to be CloudFormation's.
     """
 
     outcome: Outcome
@@ -49,6 +51,7 @@ class Answer:
     reason: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
+    afterwards: Callable[[], Outcome] | None = None
 
 
 def encode(request: Request, answer: Answer) -> bytes:

@@ -9,9 +9,9 @@ from ipam.domain.errors import OutOfTimeError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-RESERVE: Final = 8_000
-"""Milliseconds that a commit and the delivery of its answer may need: a slow answer of the store, then a slow one of
-S3."""
+RESERVE: Final = 14_000
+"""Milliseconds that a commit and the delivery of its answer may need at worst: three calls of the store that are not
+answered within two seconds, with their waits (`ipam.adapters.aws`), then one of S3 (`ipam.entrypoints.delivery`)."""
 
 RESERVE_SHARE: Final = 3
 """A function with less time keeps one part in so many, or it would refuse everything."""

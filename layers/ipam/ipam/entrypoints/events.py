@@ -71,10 +71,10 @@ class Request:
         """When CloudFormation made the request, milliseconds of the epoch by its clock.
 
         Where that cannot be told, the careful answer: a Create or Update is then older than every Delete, and allocates
-        nothing once there was one; a Delete is as late as it was received.
+        nothing once there was one; a Delete is as late as it was received. No time is later than that.
         """
         if self.response_url.signed is not None:
-            return self.response_url.signed
+            return min(self.response_url.signed, self.received)
         return self.received if self.request_type == "Delete" else 0
 
     @property

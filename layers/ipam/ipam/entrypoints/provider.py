@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ipam.domain.errors import IpamError, PermanentError, TemporaryError
-from ipam.entrypoints.answers import Answer, encode, unmade_id
+from ipam.entrypoints.answers import Answer, Outcome, encode, unmade_id
 from ipam.entrypoints.custom_resource import Handlers, dispatch
 from ipam.entrypoints.deadlines import LambdaDeadline
 from ipam.entrypoints.errors import NotGenuineError, UnansweredError, UndeliveredError, UnservedTypeError
@@ -27,7 +27,7 @@ from ipam.entrypoints.reasons import internal_error, reason
 from ipam.entrypoints.response_url import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from aws_lambda_powertools.logging import Logger
 
@@ -140,7 +140,21 @@ class Provider:
         line.update(answer.facts, physical_resource_id=answer.physical_resource_id, reason=answer.reason)
         line["answer"] = answer.outcome
         self.deliver(request.response_url, encode(request, answer), context.get_remaining_time_in_millis)
-        return answer.outcome
+        return answer.outcome if answer.afterwards is None else self._afterwards(answer.afterwards, request, line)
+
+    def _afterwards(self, work: Callable[[], Outcome], request: Request, line: dict[str, object]) -> str:
+        """Do what had to wait for the answer to be taken.
+
+        Raises:
+            UnansweredError: it could not be done now; the event is to be delivered again, and answered again.
+        """
+        try:
+            return work()
+        except Exception as fault:  # noqa: BLE001 - told in the log, and to Lambda
+            if not isinstance(fault, IpamError):
+                line["exception"] = trace(fault, self._secrets(request))
+            line["cause"] = reason(fault) if isinstance(fault, IpamError) else type(fault).__name__
+            raise UnansweredError(type(fault).__name__) from None
 
     def _place(self, context: Context) -> Place:
         """Tell where the function runs."""

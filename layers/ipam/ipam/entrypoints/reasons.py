@@ -222,7 +222,7 @@ def _(error: InvalidPoolError) -> str:
 @_sentence.register
 def _(error: ContendedError) -> str:
     return (
-        f"Too many requests wanted the same blocks of {shown(error.pool)} at once ({error.attempts} attempts). "
+        f"Too many requests at once for {shown(error.pool)} ({error.attempts} attempts). "
         "It is safe to retry: deploy again."
     )
 

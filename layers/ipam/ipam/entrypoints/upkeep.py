@@ -1,8 +1,10 @@
 """The function that does upkeep on a schedule: one run an event, one line a run.
 
-    event -> every pool, while there is time -> line
-                |
-                +-- some failed: raised after the line, so that the alarm on errors sees it; the next run tries them again
+    event -> every pool, while there is time -> line -> done
+                                                 |
+                                                 +-- some pools failed: raised, for the alarm on errors to see
+
+Whatever a run has left, for want of time or of an answer of the store, the next one does.
 """
 
 from __future__ import annotations
@@ -11,11 +13,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ipam import bootstrap
-from ipam.domain.errors import IpamError
+from ipam.domain.errors import StoreUnavailableError
 from ipam.entrypoints.deadlines import LambdaDeadline
 from ipam.entrypoints.errors import UpkeepFailedError
 from ipam.entrypoints.logs import make_logger, trace, write_line
-from ipam.entrypoints.reasons import reason
 from ipam.services.upkeep import keep_up
 from ipam.settings import Settings
 
@@ -43,7 +44,7 @@ class Upkeep:
 
         Raises:
             UpkeepFailedError: some pools could not be served; the others were, as far as the time went.
-            StoreUnavailableError: none could.
+            StoreUnavailableError: none could, because not even the plan could be read.
         """
         line: dict[str, object] = {"cold_start": self._cold, "aws_request_id": context.aws_request_id}
         self._cold = False
@@ -53,13 +54,8 @@ class Upkeep:
             report = keep_up(self.ports, LambdaDeadline(context.get_remaining_time_in_millis))
             outcome = _outcome(report)
             line.update(_facts(report))
-            if report.failures:
-                raise UpkeepFailedError(len(report.failures), report.pools)
-        except IpamError as fault:
-            line["cause"] = reason(fault)
-            raise
-        except UpkeepFailedError as failed:
-            line["cause"] = str(failed)
+        except StoreUnavailableError as unreadable:
+            line["cause"] = repr(unreadable)
             raise
         except Exception as unknown:
             line["exception"] = trace(unknown, ())
@@ -67,6 +63,8 @@ class Upkeep:
         finally:
             line["duration_ms"] = self.ports.clock.now() - started
             write_line(self.logger, outcome, line)
+        if report.failures:
+            raise UpkeepFailedError(len(report.failures), report.pools)
 
 
 def deployed() -> Upkeep:
@@ -94,5 +92,5 @@ def _facts(report: Report) -> dict[str, object]:
     if report.failures:
         named = report.failures[:MAX_NAMED]
         facts["pools_failed"] = len(report.failures)
-        facts["failures"] = [{"pool": failure.pool, "cause": reason(failure.error)} for failure in named]
+        facts["failures"] = [{"pool": failure.pool, "cause": repr(failure.error)} for failure in named]
     return facts

@@ -29,6 +29,8 @@ from ipam.domain.free_space import carve, pick, remainders
 from ipam.domain.owner import Grant, OwnerRecord, digest
 from ipam.domain.pool import units
 from ipam.services.audit import note, note_request
+from ipam.services.contention import back_off
+from ipam.services.keep import keep
 from ipam.services.plan import current_plan
 from ipam.services.ports import Conflict
 from ipam.services.reclaim import reclaim
@@ -54,11 +56,8 @@ MAX_SPARE: Final = 4
 MAX_HALVINGS: Final = 64
 """Halvings in one transaction. IPv6 may need more: then a smaller free block is cut first, in a change of its own."""
 
-BACKOFF: Final = 10
-"""Milliseconds of the first wait after a collision; each further one may be twice as long. Drawn by lot."""
-
-COOLING_SHOWN: Final = 100
-"""Cooling blocks that are counted to explain an exhausted pool."""
+MAX_COOLING: Final = 10_000
+"""Cooling blocks that are looked at to explain a refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ class AllocateRequest:
         description: free text for people.
         requested: when the request was made, milliseconds of the epoch by the requester's clock.
         cause: what made it, for the audit record.
-        by_create: whether a Create made it, or an Update.
+        held: the allocation id that an Update names as the resource's own; "" on Create.
     """
 
     owner: OwnerKey
@@ -81,7 +80,7 @@ class AllocateRequest:
     description: str
     requested: int
     cause: str
-    by_create: bool = True
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +139,28 @@ def allocate_for_pool(
 
 
 def _unless_granted(order: _Order, serve: Callable[[], Allocated]) -> Allocated:
-    """Serve an order, but never refuse what was granted: rules may have changed since, and the pool may be full now."""
+    """Serve an order, but never refuse what was granted: rules may have changed since, and the pool may be full now.
+
+    Raises:
+        ContendedError: other requests of the same owner changed its record again and again.
+    """
     try:
-        return serve()
+        allocated = serve()
     except PermanentError:
-        grant = order.ports.store.owner(order.request.owner).for_ask(order.digest)
+        order.record = order.ports.store.owner(order.request.owner)
+        grant = order.record.for_ask(order.digest)
         if grant is None:
             raise
-        return Allocated(grant, "kept")
+        allocated = Allocated(grant, "kept")
+    for _ in range(MAX_ATTEMPTS):
+        if allocated.outcome == "allocated":
+            return allocated
+        if keep(order.ports, order.request, order.record, allocated.grant, order.deadline):
+            return allocated
+        order.record = order.ports.store.owner(order.request.owner)
+        grant = order.record.for_ask(order.digest)
+        allocated = serve() if grant is None else Allocated(grant, "kept")
+    raise ContendedError(order.request.owner.name, MAX_ATTEMPTS)
 
 
 def _from_first_with_room(order: _Order) -> Allocated:
@@ -192,6 +205,8 @@ class _Order:
         """Find a block in one space and commit it, against all others who try the same."""
         if self.request.ask.cidr is not None and space.around(self.request.ask.cidr) is None:
             raise CidrNotInPoolError(space.name, self.request.ask.cidr)
+        if not 0 <= length <= WIDTHS[self._family]:
+            raise NetmaskLengthError(space.name, length, "AddressFamily", WIDTHS[self._family])
         attempt = 0
         for _ in range(MAX_ATTEMPTS):
             known = self._known()
@@ -207,9 +222,9 @@ class _Order:
                 return self._commit(space, block, rest, allocation)
             except Conflict as conflict:
                 self.ports.memory.forget_free(space.pool_id)
-                if self._lost(space, conflict) and not hinted:
+                if self._lost(space, taken, conflict) and not hinted:
                     attempt += 1
-                    self.ports.clock.sleep(self.ports.chance.below(BACKOFF << attempt))
+                    back_off(self.ports, attempt)
         raise ContendedError(space.name, MAX_ATTEMPTS)
 
     def _known(self) -> Allocated | None:
@@ -255,7 +270,7 @@ class _Order:
                 return fits
             if not again:
                 raise self._why_not(space, length)
-            self.ports.clock.sleep(self.ports.chance.below(BACKOFF << attempt))
+            back_off(self.ports, attempt)
         raise ContendedError(space.name, MAX_ATTEMPTS)
 
     def _fits(self, space: Space, length: int) -> list[Cidr]:
@@ -310,7 +325,7 @@ class _Order:
             cidr=allocation.cidr,
             created=allocation.created,
             requested=self.request.requested,
-            by_create=self.request.by_create,
+            by_create=not self.request.held,
         )
         record = self.record.with_grant(grant)
         audit = note_request(self.ports, "allocated", self.request, allocation)
@@ -342,7 +357,7 @@ class _Order:
         self.ports.memory.see_owner(record.stored())
         return Allocated(grant, "allocated")
 
-    def _lost(self, space: Space, conflict: Conflict) -> bool:
+    def _lost(self, space: Space, taken: Cidr, conflict: Conflict) -> bool:
         """Learn from a refused change; say whether the block was lost to another writer.
 
         Raises:
@@ -350,10 +365,13 @@ class _Order:
         """
         refused = {type(refusal.operation): refusal for refusal in conflict.refusals if not refusal.busy}
         if PutOwner in refused:
-            self.record = refused[PutOwner].current or OwnerRecord(self.request.owner)
+            stored = refused[PutOwner].current or OwnerRecord(self.request.owner)
+            self.record = stored.knowing(self.request.held)
             return False
         if ChangeQuota in refused:
-            raise self._over_quota(space)
+            over = self._over_quota(space, taken)
+            if over is not None:
+                raise over
         # While another transaction is under way, what it puts may show before what it takes is gone.
         busy = any(refusal.busy for refusal in conflict.refusals)
         if not busy and TakeFree not in refused and {PutAllocation, PutFree} & refused.keys():
@@ -361,25 +379,33 @@ class _Order:
             raise AssertionError(message)
         return True
 
-    def _over_quota(self, space: Space) -> QuotaExceededError:
-        """Tell which limit of the quota was met."""
+    def _over_quota(self, space: Space, taken: Cidr) -> QuotaExceededError | None:
+        """Tell which limit of the quota was met; None if it no longer is, because something was just released."""
         held = self.ports.store.quota(self.request.account, space.pool_id)
-        limit = space.quota.allocations
-        if limit is not None and held.allocations >= limit:
-            return QuotaExceededError(space.name, self.request.account, "allocations", limit)
-        return QuotaExceededError(space.name, self.request.account, "units", space.quota.units or 0)
+        limits = {
+            "allocations": (space.quota.allocations, held.allocations + 1),
+            "units": (space.quota.units, held.units + units(taken)),
+        }
+        for what, (limit, wanted) in limits.items():
+            if limit is not None and wanted > limit:
+                return QuotaExceededError(space.name, self.request.account, what, limit)
+        return None
+
+    def _until(self, space: Space, exact: Cidr) -> int | None:
+        """Tell when an exact block will be free, if all of it that is not free is cooling."""
+        store = self.ports.store
+        cooling = [each for each in store.cooling(space.pool_id, MAX_COOLING) if each.cidr.overlaps(exact)]
+        free = [block for block in store.all_free(space.pool_id, exact.family) if block.overlaps(exact)]
+        covered = sum(min(block.size, exact.size) for block in [*free, *(each.cidr for each in cooling)])
+        return max((each.until for each in cooling), default=None) if covered == exact.size else None
 
     def _why_not(self, space: Space, length: int) -> PermanentError:
         """Explain why nothing fits."""
-        cooling = [
-            block
-            for block in self.ports.store.cooling(space.pool_id, COOLING_SHOWN)
-            if block.cidr.family == self._family
-        ]
         exact = self.request.ask.cidr
         if exact is not None:
-            until = max((block.until for block in cooling if block.cidr.overlaps(exact)), default=None)
-            return CidrNotFreeError(space.name, exact, until)
+            return CidrNotFreeError(space.name, exact, self._until(space, exact))
+        cooling = self.ports.store.cooling(space.pool_id, MAX_COOLING)
+        cooling = [block for block in cooling if block.cidr.family == self._family]
         return PoolExhaustedError(
             pool=space.name,
             asked=length,

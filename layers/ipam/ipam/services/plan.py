@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ipam.domain import ids
 from ipam.domain.change import Change, PutAudit, PutFree, PutName, PutPool, PutScope
-from ipam.domain.errors import NameTakenError, NoPoolForRequestError, NoSuchPoolError
+from ipam.domain.errors import ContendedError, NameTakenError, NoPoolForRequestError, NoSuchPoolError
 from ipam.domain.pool import NO_QUOTA, NO_RULES, Pool, Scope, ScopeType, check_new_pool
 from ipam.services.audit import note
 from ipam.services.ports import Conflict
@@ -116,6 +116,8 @@ def _commit_named(ports: Ports, name: str, change: Change) -> None:
     """Commit a change of the plan that reserves a name."""
     try:
         ports.store.commit(change)
-    except Conflict:
+    except Conflict as conflict:
+        if all(refusal.busy for refusal in conflict.refusals):
+            raise ContendedError(name, 1) from None
         raise NameTakenError(name) from None
     ports.memory.forget_plan()

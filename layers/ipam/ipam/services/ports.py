@@ -86,6 +86,10 @@ class Store(Protocol):
         """Read all records of a stack, or of a pool as the holder of what is provisioned to it."""
         ...
 
+    def owners_hint(self, party: str) -> list[OwnerRecord]:
+        """Read the same, possibly a moment old, at half the price."""
+        ...
+
     def quota(self, account: str, pool_id: str) -> ChangeQuota:
         """Read what an account holds of a pool."""
         ...

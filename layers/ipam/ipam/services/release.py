@@ -6,26 +6,24 @@ released, and only that very allocation, never "whoever has this CIDR" (I5).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from ipam.domain.allocation import CoolingBlock
 from ipam.domain.change import (
     Change,
     ChangeQuota,
-    EnsureNotFree,
     PutAudit,
     PutCooling,
     PutFree,
     PutOwner,
     RemoveAllocation,
-    TakeFree,
 )
 from ipam.domain.errors import ContendedError
-from ipam.domain.free_space import MAX_JOINED, join
 from ipam.domain.owner import OwnerRecord
 from ipam.domain.pool import units
 from ipam.services.audit import note_request
+from ipam.services.contention import back_off, note_owner
 from ipam.services.plan import current_space
 from ipam.services.ports import Conflict
 
@@ -33,22 +31,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ipam.domain.change import Operation
-    from ipam.domain.cidr import Cidr
     from ipam.domain.owner import Claim, Grant, OwnerKey
     from ipam.domain.pool import Space
     from ipam.services.ports import Deadline, Ports
 
-MAX_ATTEMPTS: Final = 40
-"""Tries, against all others who change the same owner or the neighbouring blocks."""
+MAX_ATTEMPTS: Final = 20
+"""Tries, against other requests of the same resource or stack."""
 
-OWNER_KEPT: Final = 14 * 24 * 3600
+OWNER_KEPT: Final = 21 * 24 * 3600
 """Seconds for which an owner that holds nothing is remembered: its fence has to outlive every event that is still on
-its way (Lambda keeps one for 6 hours at most) and a queue from which it is delivered again."""
-
-BACKOFF: Final = 10
-"""Milliseconds of the longest wait after another transaction held an item; twice as long each further time."""
-
-MAX_BACKOFF_DOUBLINGS: Final = 6
+its way. Lambda keeps one for 6 hours at most, and the dead-letter queue, which gives it back, for 14 days."""
 
 Outcome = Literal["released", "already-released", "nothing-to-release", "unverified-delete"]
 
@@ -73,7 +65,8 @@ class ReleaseRequest:
 def release(ports: Ports, request: ReleaseRequest, allocation_id: str, deadline: Deadline) -> Outcome:
     """Give back the owner's allocation of that id.
 
-    An id that the owner neither holds nor has held lately changes nothing: it is `unverified-delete`.
+    An id that the owner neither holds nor has held lately changes nothing: it is `unverified-delete`. So is a Delete
+    that is older than the last request which was answered with that allocation.
     """
     for record in _records(ports, request.owner):
         if allocation_id in record.returned:
@@ -98,7 +91,7 @@ def _records(ports: Ports, owner: OwnerKey) -> Iterator[OwnerRecord]:
 
 
 def release_in_stack(ports: Ports, request: ReleaseRequest, claim: Claim, deadline: Deadline) -> Outcome:
-    """Give back an allocation that another resource of the same stack holds.
+    """Give back an allocation of another resource of the stack, when the last one that stands for its release goes.
 
     Args:
         ports: the collaborators.
@@ -106,38 +99,61 @@ def release_in_stack(ports: Ports, request: ReleaseRequest, claim: Claim, deadli
         claim: the allocation, as the stack knows it.
         deadline: ends the work before a commit that could not be answered.
     """
-    for record in ports.store.owners(request.owner.party):
-        if claim.allocation_id in record.returned:
-            return "already-released"
+    for attempt in range(MAX_ATTEMPTS):
+        record = _holder(ports, request.owner.party, claim)
+        if record is None:
+            return "unverified-delete"
         grant = record.for_id(claim.allocation_id)
-        if grant is not None and claim.fits(grant):
-            holder = ReleaseRequest(record.owner, request.account, request.requested, request.cause)
-            return _give_back(ports, holder, record, grant, deadline)
-    return "unverified-delete"
+        if grant is None:
+            return "already-released"
+        holder = ReleaseRequest(record.owner, request.account, request.requested, request.cause)
+        others = tuple(name for name in grant.returners if name != request.owner.name)
+        if not claim.fits(grant) or others == grant.returners or not grant.ends_with(request.requested):
+            return "unverified-delete"
+        if not others:
+            return _give_back(ports, holder, record, grant, deadline, by=request.owner.name)
+        if _withdraw(ports, holder, record, replace(grant, returners=others), deadline):
+            return "nothing-to-release"
+        back_off(ports, attempt)
+    raise ContendedError(request.owner.name, MAX_ATTEMPTS)
+
+
+def _holder(ports: Ports, party: str, claim: Claim) -> OwnerRecord | None:
+    """Find the resource of a stack that holds, or has held, what a claim names; a moment old where that shows it."""
+    for read in (ports.store.owners_hint, ports.store.owners):
+        for record in read(party):
+            if claim.allocation_id in record.returned or record.for_id(claim.allocation_id) is not None:
+                return record
+    return None
+
+
+def _withdraw(ports: Ports, holder: ReleaseRequest, record: OwnerRecord, grant: Grant, deadline: Deadline) -> bool:
+    """Note that one of several resources no longer stands for the release of a grant; say whether it was done."""
+    audit = note_request(ports, "kept", holder, grant)
+    return note_owner(ports, record.with_grant(grant), None, deadline, audit)
 
 
 def abandon(ports: Ports, request: ReleaseRequest, deadline: Deadline) -> Outcome:
     """End a resource whose id CloudFormation never learned.
 
-    Only what its Create left without any sign of acceptance is released. The fence is set in any case, so that a Create
-    that this Delete has overtaken allocates nothing any more. A record with an accepted allocation is left alone.
+    Only what its Create left without any sign of acceptance is released, and the fence is set, so that a Create that
+    this Delete has overtaken allocates nothing any more. A record with an accepted allocation is left as it is.
     """
-    record = ports.store.owner(request.owner)
     outcome: Outcome = "nothing-to-release"
     for _ in range(MAX_ATTEMPTS):
+        record = ports.store.owner(request.owner)
         unaccepted = record.unaccepted(request.requested)
         if unaccepted:
-            if _give_back(ports, request, record, unaccepted[0], deadline, unless_accepted=True) != "unverified-delete":
+            if _give_back(ports, request, record, unaccepted[0], deadline, unless_accepted=True) == "released":
                 outcome = "released"
         elif any(grant.acknowledged or not grant.by_create for grant in record.grants):
             return outcome if outcome == "released" else "unverified-delete"
         elif record.supersedes(request.requested) or _fence(ports, request, record, deadline):
             return outcome
-        record = ports.store.owner(request.owner)
     raise ContendedError(request.owner.name, MAX_ATTEMPTS)
 
 
-def release_unaccepted(ports: Ports, request: ReleaseRequest, grant: Grant, deadline: Deadline) -> Outcome:
+def release_never_accepted(ports: Ports, request: ReleaseRequest, grant: Grant, deadline: Deadline) -> Outcome:
     """Give back what an Update allocated and the stack has shown that it never took over."""
     record = ports.store.owner(request.owner)
     return _give_back(ports, request, record, grant, deadline, unless_accepted=True)
@@ -146,14 +162,7 @@ def release_unaccepted(ports: Ports, request: ReleaseRequest, grant: Grant, dead
 def _fence(ports: Ports, request: ReleaseRequest, record: OwnerRecord, deadline: Deadline) -> bool:
     """Set the fence of an owner; say whether it was done, or has to be decided anew."""
     fenced = record.fenced(request.requested)
-    audit = note_request(ports, "fenced", request, None)
-    deadline.ensure()
-    try:
-        ports.store.commit(Change((PutOwner(fenced, _expiry(ports, fenced)), PutAudit(audit))))
-    except Conflict:
-        return False
-    ports.memory.see_owner(fenced.stored())
-    return True
+    return note_owner(ports, fenced, _expiry(ports, fenced), deadline, note_request(ports, "fenced", request, None))
 
 
 def _expiry(ports: Ports, record: OwnerRecord) -> int | None:
@@ -161,29 +170,36 @@ def _expiry(ports: Ports, record: OwnerRecord) -> int | None:
     return None if record.grants else ports.clock.now() // 1000 + OWNER_KEPT
 
 
-def _give_back(  # noqa: PLR0913 - what a release is about, and the one thing in which two kinds of it differ
+def _give_back(  # noqa: PLR0913 - what a release is about, and the two things in which kinds of it differ
     ports: Ports,
     request: ReleaseRequest,
     record: OwnerRecord,
     grant: Grant,
     deadline: Deadline,
     *,
+    by: str = "",
     unless_accepted: bool = False,
 ) -> Outcome:
-    """Commit a release, against all others who change the same owner or the neighbouring blocks.
+    """Commit a release, against all others who change the same owner.
 
-    With `unless_accepted` it ends as unverified where the stack shows meanwhile that it knows the allocation.
+    It ends as unverified where the record shows meanwhile that the allocation lives on: a later request was answered
+    with it; with `by`, another resource stands for its release too; with `unless_accepted`, the stack knows it.
     """
     space = current_space(ports, grant.pool_id)
-    swallowed: list[Cidr] = []
+    now: Grant | None = grant
     for attempt in range(MAX_ATTEMPTS):
+        if now is None:
+            return "already-released"
+        if not now.ends_with(request.requested) or (unless_accepted and now.acknowledged):
+            return "unverified-delete"
+        if by and now.returners != (by,):
+            return "unverified-delete"
         deadline.ensure()
         after = record.without_grant(grant.allocation_id).fenced(request.requested)
         audit = note_request(ports, "released", request, grant)
-        blocks = _cool(space, grant, audit.at) if space.cooling_seconds else _free(space, grant, swallowed)
         operations: list[Operation] = [
             RemoveAllocation(grant.pool_id, grant.cidr, grant.allocation_id),
-            *blocks,
+            _cool(space, grant, audit.at),
             PutOwner(after, _expiry(ports, after)),
             PutAudit(audit),
         ]
@@ -194,52 +210,19 @@ def _give_back(  # noqa: PLR0913 - what a release is about, and the one thing in
         except Conflict as conflict:
             record = _learn(conflict, record)
             now = record.for_id(grant.allocation_id)
-            if now is None:
-                return "already-released"
-            if unless_accepted and now.acknowledged:
-                return "unverified-delete"
-            if any(isinstance(refusal.operation, EnsureNotFree | TakeFree) for refusal in conflict.refusals):
-                swallowed = _free_buddies(ports, space, grant)
             if any(refusal.busy for refusal in conflict.refusals):
-                doublings = min(attempt, MAX_BACKOFF_DOUBLINGS)
-                ports.clock.sleep(ports.chance.below(BACKOFF << doublings))
+                back_off(ports, attempt)
             continue
         ports.memory.see_owner(after.stored())
-        if swallowed:
-            ports.memory.forget_free(grant.pool_id)
         return "released"
     raise ContendedError(space.name, MAX_ATTEMPTS)
 
 
-def _cool(space: Space, grant: Grant, now: int) -> list[Operation]:
-    """Let the block cool."""
-    until = now + space.cooling_seconds * 1000
-    return [PutCooling(CoolingBlock(grant.pool_id, grant.cidr, until, grant.allocation_id))]
-
-
-def _free(space: Space, grant: Grant, swallowed: list[Cidr]) -> list[Operation]:
-    """Free the block at once, joined with the buddies that were found to be free (I2).
-
-    The first try takes its buddy not to be free, which it mostly is not, and lets the store say otherwise.
-    """
-    block = grant.cidr
-    for buddy in swallowed:
-        block = buddy.parent
-    operations: list[Operation] = [TakeFree(grant.pool_id, buddy) for buddy in swallowed]
-    inside = space.around(grant.cidr)
-    if inside is not None and block.length > inside.length and len(swallowed) < MAX_JOINED:
-        operations.append(EnsureNotFree(grant.pool_id, block.buddy))
-    return [*operations, PutFree(grant.pool_id, block)]
-
-
-def _free_buddies(ports: Ports, space: Space, grant: Grant) -> list[Cidr]:
-    """Read which buddies above the block are free: all in one call, because a fresh pool is free up to the top."""
-    inside = space.around(grant.cidr)
-    if inside is None:
-        return []
-    top = max(inside.length, grant.cidr.length - MAX_JOINED)
-    buddies = [grant.cidr.supernet(length).buddy for length in range(grant.cidr.length, top, -1)]
-    return join(grant.cidr, ports.store.free_among(grant.pool_id, buddies), inside)[1]
+def _cool(space: Space, grant: Grant, now: int) -> Operation:
+    """Let the block cool; a pool without cooling has it free at once, and upkeep joins it with its buddies (I2)."""
+    if not space.cooling_seconds:
+        return PutFree(grant.pool_id, grant.cidr)
+    return PutCooling(CoolingBlock(grant.pool_id, grant.cidr, now + space.cooling_seconds * 1000, grant.allocation_id))
 
 
 def _learn(conflict: Conflict, record: OwnerRecord) -> OwnerRecord:

@@ -33,7 +33,7 @@ class Report:
     Attributes:
         pools: how many there are.
         looked_at: how many the run was done with, whether they had work for it or failed.
-        changed: in how many of those it changed something.
+        changed: in how many of those something was changed, by the run or by somebody who was faster.
         failures: those that the store did not let it serve.
     """
 

@@ -5,36 +5,36 @@ Done when a release is announced, so that a stack learns of a wrong id while it 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from ipam.domain.change import Change, PutAudit, PutOwner
 from ipam.domain.errors import ContendedError, NoSuchAllocationError
 from ipam.services.audit import note_request
-from ipam.services.ports import Conflict
+from ipam.services.contention import back_off, note_owner
 
 if TYPE_CHECKING:
     from ipam.domain.owner import Claim, Grant, OwnerRecord
     from ipam.services.ports import Deadline, Ports
     from ipam.services.release import ReleaseRequest
 
-MAX_ATTEMPTS: Final = 5
+MAX_ATTEMPTS: Final = 10
 """Tries to note the proof, against other requests of the same resource."""
 
 
 def verify(ports: Ports, request: ReleaseRequest, claim: Claim, deadline: Deadline) -> Grant:
     """Check that the stack holds exactly this allocation; the allocation is not changed.
 
-    That the stack names it proves that it has accepted the allocation, which is noted in the owner's record.
+    That the stack names it proves that it has accepted the allocation. It is noted in the owner's record, and with it
+    which resource stands for the release: of several, as while a template renames one, only the last gives back.
 
     Raises:
         NoSuchAllocationError: it does not, or one of the three facts is wrong; which of them is not told.
         ContendedError: others changed the owner again and again.
     """
-    for _ in range(MAX_ATTEMPTS):
+    for attempt in range(MAX_ATTEMPTS):
         record, grant = _find(ports, request, claim)
-        if grant.acknowledged or _acknowledge(ports, request, record, grant, deadline):
+        if _stand_for(ports, request, record, grant, deadline):
             return grant
+        back_off(ports, attempt)
     raise ContendedError(request.owner.name, MAX_ATTEMPTS)
 
 
@@ -47,14 +47,9 @@ def _find(ports: Ports, request: ReleaseRequest, claim: Claim) -> tuple[OwnerRec
     raise NoSuchAllocationError(claim.allocation_id)
 
 
-def _acknowledge(ports: Ports, request: ReleaseRequest, record: OwnerRecord, grant: Grant, deadline: Deadline) -> bool:
-    """Note the proof; say whether it was done, or has to be decided anew."""
-    after = record.with_grant(replace(grant, acknowledged=True))
-    audit = note_request(ports, "acknowledged", request, grant)
-    deadline.ensure()
-    try:
-        ports.store.commit(Change((PutOwner(after, expires=None), PutAudit(audit))))
-    except Conflict:
-        return False
-    ports.memory.see_owner(after.stored())
-    return True
+def _stand_for(ports: Ports, request: ReleaseRequest, record: OwnerRecord, grant: Grant, deadline: Deadline) -> bool:
+    """Note who stands for the release; say whether that is noted, or has to be decided anew."""
+    after = record.with_grant(grant.returned_by(request.owner.name, request.requested))
+    if set(after.grants) == set(record.grants):
+        return True
+    return note_owner(ports, after, None, deadline, note_request(ports, "acknowledged", request, grant))

@@ -240,6 +240,7 @@ def _from_grant(grant: Grant) -> dict[str, str | int | bool | list[str]]:
         "requested": grant.requested,
         "by_create": grant.by_create,
         "acknowledged": grant.acknowledged,
+        "returners": list(grant.returners),
     }
 
 
@@ -264,6 +265,7 @@ def _to_grant(item: Item) -> Grant:
         requested=_number(item, "requested"),
         by_create=item["by_create"]["BOOL"],
         acknowledged=item["acknowledged"]["BOOL"],
+        returners=_texts(item, "returners"),
     )
 
 

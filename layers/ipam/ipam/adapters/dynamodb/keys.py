@@ -41,7 +41,6 @@ Conditions and the invariant that each guards:
 |------------------------------------------------------|------------|---------------------------------------|
 | attribute_exists(PK)                                 | Free       | I1 a block is taken once              |
 | attribute_not_exists(PK)                             | Free       | I1 no address is free twice           |
-| attribute_not_exists(PK), nothing is written         | Free       | I2 the buddy of a freed block         |
 | attribute_not_exists(PK)                             | Allocation | I1 one holder                         |
 | allocation_id = :id                                  | Allocation | I5 exactly this allocation            |
 | attribute_not_exists(PK)                             | Cooling    | I1                                    |

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 from ipam.adapters.dynamodb import items, keys
 from ipam.domain.change import (
     ChangeQuota,
-    EnsureNotFree,
+    DescribeAllocation,
     PutAllocation,
     PutAudit,
     PutCooling,
@@ -52,6 +52,7 @@ R = TypeVar("R")
 
 NEW: Final = "attribute_not_exists(PK)"
 THERE: Final = "attribute_exists(PK)"
+SAME: Final = "allocation_id = :id"
 
 BATCH: Final = 100
 """Keys of one BatchGetItem (DynamoDB API reference)."""
@@ -170,6 +171,11 @@ class DynamoDbStore:
         return [items.to_owner(item) for item in self._query(keys.owner_partition(party))]
 
     @_translated
+    def owners_hint(self, party: str) -> list[OwnerRecord]:
+        """See the port."""
+        return [items.to_owner(item) for item in self._query(keys.owner_partition(party), consistent=False)]
+
+    @_translated
     def quota(self, account: str, pool_id: str) -> ChangeQuota:
         """See the port."""
         item = self._get(keys.quota(account, pool_id), consistent=True)
@@ -208,8 +214,9 @@ class DynamoDbStore:
         between: tuple[str, str] | None = None,
         limit: int | None = None,
         backwards: bool = False,
+        consistent: bool = True,
     ) -> Iterator[Item]:
-        """Read a partition, or a range of it, page by page; with a limit one page is all."""
+        """Read a partition, or a range of it, page by page, up to a limit."""
         names = "PK = :partition"
         values: dict[str, Any] = {":partition": {"S": partition}}
         if between is not None:
@@ -219,16 +226,19 @@ class DynamoDbStore:
             "TableName": self._table,
             "KeyConditionExpression": names,
             "ExpressionAttributeValues": values,
-            "ConsistentRead": True,
+            "ConsistentRead": consistent,
             "ScanIndexForward": not backwards,
         }
         if limit is not None:
             request["Limit"] = limit
-        page = self._page(request)
-        yield from page["Items"]
-        while limit is None and "LastEvaluatedKey" in page:
-            page = self._page(request | {"ExclusiveStartKey": page["LastEvaluatedKey"]})
+        left = limit
+        while True:
+            page = self._page(request)
             yield from page["Items"]
+            left = None if left is None else left - len(page["Items"])
+            if "LastEvaluatedKey" not in page or left == 0:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     @_translated
     def _page(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -255,11 +265,10 @@ class DynamoDbStore:
         match operation:
             case TakeFree(pool_id, cidr):
                 return self._delete(keys.free(pool_id, cidr), THERE)
-            case EnsureNotFree(pool_id, cidr):
-                return self._check(keys.free(pool_id, cidr), NEW)
+            case DescribeAllocation():
+                return self._describe(operation)
             case RemoveAllocation(pool_id, cidr, allocation_id):
-                condition = "allocation_id = :id"
-                return self._delete(keys.allocation(pool_id, cidr), condition, {":id": {"S": allocation_id}})
+                return self._delete(keys.allocation(pool_id, cidr), SAME, {":id": {"S": allocation_id}})
             case TakeCooling(block):
                 return self._delete(keys.cooling(block.pool_id, block.cidr, block.until), THERE)
             case PutOwner(record, expires):
@@ -275,9 +284,6 @@ class DynamoDbStore:
     def _delete(self, key: keys.Key, condition: str, values: Item | None = None) -> dict[str, Any]:
         return {"Delete": self._conditional({"Key": items.key_of(key)}, condition, values)}
 
-    def _check(self, key: keys.Key, condition: str) -> dict[str, Any]:
-        return {"ConditionCheck": self._conditional({"Key": items.key_of(key)}, condition)}
-
     def _conditional(self, write: dict[str, Any], condition: str, values: Item | None = None) -> dict[str, Any]:
         """Put a write under its condition."""
         write |= {"TableName": self._table, "ConditionExpression": condition}
@@ -292,6 +298,16 @@ class DynamoDbStore:
             write = self._put(item, "version = :version", {":version": {"N": str(record.version)}})
         write["Put"]["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         return write
+
+    def _describe(self, change: DescribeAllocation) -> dict[str, Any]:
+        """Set the description of an allocation; an empty one is left out."""
+        values: Item = {":id": {"S": change.allocation_id}}
+        expression = "REMOVE description"
+        if change.description:
+            values[":description"] = {"S": change.description}
+            expression = "SET description = :description"
+        update = {"Key": items.key_of(keys.allocation(change.pool_id, change.cidr)), "UpdateExpression": expression}
+        return {"Update": self._conditional(update, SAME, values)}
 
     def _add_quota(self, change: ChangeQuota) -> dict[str, Any]:
         """Add to what an account holds of a pool, if there is room for it."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipam.domain.errors import PermanentError
 from ipam.domain.free_space import pack
 from ipam.domain.ids import is_allocation_id
 from ipam.domain.owner import OwnerKey
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ipam.domain.owner import Grant
-    from ipam.domain.pool import Ask
     from ipam.entrypoints.answers import Outcome
     from ipam.entrypoints.cn_cidr.properties import Order
     from ipam.entrypoints.events import Request
@@ -48,20 +46,23 @@ class GetCnCidr:
     def update(self, request: Request) -> Answer:
         """Keep what still serves, or allocate beside it."""
         wanted = order(request.properties, request.region)
-        held = request.physical_resource_id
-        before = _ask_before(request) or wanted.ask
-        revised = revise(self._ports, self._asked(request, wanted), held, before, self._deadline)
-        outcome: Outcome = "kept" if revised.grant.allocation_id == held else "replaced"
+        revised = revise(self._ports, self._asked(request, wanted), self._deadline)
+        outcome: Outcome = "kept" if revised.grant.allocation_id == request.physical_resource_id else "replaced"
         return _answer(outcome, revised.grant, wanted.subnets)
 
     def delete(self, request: Request) -> Answer:
-        """Release what CloudFormation names by our id; with any other id, only what it never learned of."""
+        """Release what CloudFormation names by our id; with any other id, only what it never learned of.
+
+        Our ids cannot be guessed, so one that is right is proof enough. Any other proves nothing, and what to release
+        is found by names that others may know: so it waits until S3 has taken the answer, which it does for none but
+        CloudFormation's own signature.
+        """
         held = request.physical_resource_id
         releasing = ReleaseRequest(_owner(request), self._account, request.requested, request.cause)
         if is_allocation_id(held):
             outcome = release(self._ports, releasing, held, self._deadline)
             return Answer(outcome, held, facts={"allocation_id": held})
-        return Answer(abandon(self._ports, releasing, self._deadline), held)
+        return Answer("nothing-to-release", held, afterwards=lambda: abandon(self._ports, releasing, self._deadline))
 
     def failed_id(self, request: Request) -> str:
         """Name the resource in a refusal: an Update leaves the id as it was."""
@@ -76,23 +77,12 @@ class GetCnCidr:
             description=wanted.description,
             requested=request.requested,
             cause=request.cause,
-            by_create=request.request_type == "Create",
+            held=request.physical_resource_id,
         )
 
 
 def _owner(request: Request) -> OwnerKey:
     return OwnerKey(request.stack_id, request.logical_resource_id)
-
-
-def _ask_before(request: Request) -> Ask | None:
-    """Tell what the resource asked for before, if that was anything that can have been served.
-
-    A rollback names as old what the failed Update asked for, which may have failed because it made no sense.
-    """
-    try:
-        return order(request.old_properties, request.region).ask
-    except PermanentError:
-        return None
 
 
 def _answer(outcome: Outcome, grant: Grant, subnets: Sequence[int]) -> Answer:
