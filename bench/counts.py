@@ -198,8 +198,11 @@ class Churn:
                 self._leases.append(self._allocate())
                 continue
             temper = TEMPERS[released % len(TEMPERS)]
+            lease = self._drawn()
+            if temper == "announced":
+                self.world.announce(lease)
             before = self.counts
-            self.world.release(self._drawn(), temper)
+            self.world.release(lease, temper)
             spent[temper] += self.counts - before
             released += 1
             if number % UPKEEP_EVERY == 0:

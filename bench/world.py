@@ -16,6 +16,7 @@ from ipam.services.ports import NoDeadline, Ports
 from ipam.services.provision import provision
 from ipam.services.reclaim import reclaim
 from ipam.services.release import ReleaseRequest, release, release_in_stack
+from ipam.services.verify import verify
 
 if TYPE_CHECKING:
     from ipam.domain.cidr import Cidr
@@ -27,6 +28,9 @@ Temper = Literal["warm", "cold", "announced"]
 REGION: Final = "eu-central-1"
 OTHER_REGIONS: Final = ("eu-west-1", "us-east-1", "ap-southeast-2")
 ACCOUNT: Final = "111122223333"
+RETURNING: Final = "Return"
+"""Name of the resource of a stack that stands for a release."""
+
 START: Final = 1_800_000_000_000
 ORDERS_A_STACK: Final = 3
 """Resources of one stack that order a block."""
@@ -105,6 +109,12 @@ class World:
             raise AssertionError(message)
         return Lease(record)
 
+    def announce(self, lease: Lease) -> None:
+        """Let another resource of the stack stand for the release, as its Create does."""
+        owner = replace(lease.record.owner, name=RETURNING)
+        request = ReleaseRequest(owner, ACCOUNT, self.clock.now(), f"Create {uuid.UUID(int=self._orders)}")
+        verify(self.ports, request, _claim(lease), NoDeadline())
+
     def release(self, lease: Lease, temper: Temper = "warm") -> None:
         """Give a block back: knowing the owner's record, having to read it, or announced by another resource."""
         record, grant = lease.record, lease.record.grants[0]
@@ -114,9 +124,8 @@ class World:
             self.ports = self._without_owners()
         now, cause = self.clock.now(), f"Delete {uuid.UUID(int=self._orders)}"
         if temper == "announced":
-            returning = ReleaseRequest(replace(record.owner, name="Return"), ACCOUNT, now, cause)
-            claim = Claim(grant.allocation_id, str(grant.cidr), grant.created)
-            outcome = release_in_stack(self.ports, returning, claim, NoDeadline())
+            returning = ReleaseRequest(replace(record.owner, name=RETURNING), ACCOUNT, now, cause)
+            outcome = release_in_stack(self.ports, returning, _claim(lease), NoDeadline())
         else:
             request = ReleaseRequest(record.owner, ACCOUNT, now, cause)
             outcome = release(self.ports, request, grant.allocation_id, NoDeadline())
@@ -126,7 +135,7 @@ class World:
     def upkeep(self) -> bool:
         """Free what has cooled, as the scheduled function does; say whether there was anything to do."""
         space = current_plan(self.ports).space(self.pool_id)
-        return reclaim(self.ports, space, 4, 0, NoDeadline())
+        return reclaim(self.ports, space, 4, None, NoDeadline())
 
     def forget(self, *, plan: bool = False) -> None:
         """Forget free blocks, and the plan if it is said: the next order is served by another process."""
@@ -154,6 +163,12 @@ def world(store: Store, provisioned: Cidr, cooling_seconds: int = 0, seed: int =
     provision(ports, pool.pool_id, provisioned, "bench", "bench")
     current_plan(ports)
     return World(ports, clock, pool.pool_id, random.Random(seed))
+
+
+def _claim(lease: Lease) -> Claim:
+    """Say what a stack says of its allocation."""
+    grant = lease.record.grants[0]
+    return Claim(grant.allocation_id, str(grant.cidr), grant.created)
 
 
 def _stack(number: int) -> str:

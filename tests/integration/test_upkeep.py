@@ -83,13 +83,7 @@ def test_the_role_allows_what_upkeep_asks_for_and_no_more(
 
     def note(params: dict[str, Any], model: Any, **_named: Any) -> None:
         parts = params.get("TransactItems", [{model.name: {}}])
-        renamed = {
-            "Put": "PutItem",
-            "Delete": "DeleteItem",
-            "ConditionCheck": "ConditionCheckItem",
-            "Update": "UpdateItem",
-        }
-        used.update(f"dynamodb:{renamed.get(kind, kind)}" for part in parts for kind in part)
+        used.update("dynamodb:" + (kind if kind == "Query" else f"{kind}Item") for part in parts for kind in part)
 
     watched.meta.events.register("before-parameter-build.dynamodb", note)
     ports = Ports(DynamoDbStore(table, watched), SystemClock(), SystemChance(), Memory())
