@@ -1,4 +1,4 @@
-"""What a figure is, and which are wanted (performance.md of the project's goals)."""
+"""What a figure is, and which are wanted (bench/README.md lists them)."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class Demo:
         self.say(plan_tree(self.ports, self.plan))
 
     def create(self, stack: Stack) -> Cidr:
-        """Create the stack of source document 001."""
+        """Create the stack: a network, its VPC and subnets."""
         stack.create(NETWORK, self.parameters("24"))
         cidr = self.verify_network(stack, 24)
         self.say(f"  {cidr}  {stack.outputs['AllocationId']}")

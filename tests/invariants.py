@@ -1,4 +1,4 @@
-"""The invariants of `shared/architecture.md`, read off whatever a store holds.
+"""The invariants of docs/invariants.md, read off whatever a store holds.
 
 Nothing here calls a service: `check` takes the content of a store as it stands, at rest, and asserts that it could have
 come about rightly. Every test that stirs a store ends with it.

@@ -1,4 +1,4 @@
-"""Each measured fault of crhelper 2.0.12 has a test here that it cannot happen (custom-resource rules, "crhelper")."""
+"""Each measured fault of crhelper 2.0.12 has a test here that it cannot happen (docs/decisions/0003)."""
 
 from __future__ import annotations
 
