@@ -73,6 +73,10 @@ def test_a_delete_that_is_delivered_again_is_one_release(faults: list[Fault], co
     end = deliver(desk, faults, lambda at: at.release("a", grant.allocation_id))
     assert end in {"released", "already-released"}
     assert desk.held(pool.pool_id) == []
+    check(desk.store)
+    desk.clock.advance(cooling)
+    desk.reclaim(pool.pool_id)
+    assert desk.free(pool.pool_id) == ["10.0.0.0/24"]
     check(desk.store, canonical=True)
 
 

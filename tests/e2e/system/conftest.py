@@ -19,7 +19,7 @@ from ipam.services.plan import NewPool, create_pool
 from ipam.services.ports import Ports
 from ipam.services.provision import provision
 from local import twin as twins
-from local.settings import NETWORK_ACCOUNT
+from local.settings import NETWORK_ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,9 +68,10 @@ class CommandLine:
 
 
 def new_pool(ports: Ports, name: str, cidr: str, cooling_seconds: int = 0) -> str:
-    """Make a pool of its own for a test, top-level, which only a stack that names it is served from."""
+    """Make a pool of its own for a test; its name sorts behind the others, so it serves only stacks that name it."""
+    assert name > "vpc-eu-central-1"
     (scope,) = (scope for scope in ports.store.plan().scopes.values() if scope.name == "private")
-    new = NewPool(name, scope.scope_id, rules=AllocationRules(16, 28, 24), cooling_seconds=cooling_seconds)
+    new = NewPool(name, scope.scope_id, locale=REGION, rules=AllocationRules(16, 28, 24), cooling_seconds=cooling_seconds)
     pool = create_pool(ports, new, "test")
     provision(ports, pool.pool_id, Cidr.parse(cidr), cidr, "test")
     return pool.pool_id

@@ -131,23 +131,23 @@ def test_a_failed_update_finds_its_old_network_again(twin: Twin, ipam: CommandLi
 
 def test_two_stacks_race_for_the_last_block(twin: Twin, ports: Ports) -> None:
     """Of two stacks that order the last block at once one gets it; the other is told what there is and what to do."""
-    new_pool(ports, "last-block", "172.16.0.0/24")
+    new_pool(ports, "z-last-block", "172.16.0.0/24")
     stacks = [Stack(twin, f"racer-{number}", MEMBER_ACCOUNT) for number in range(2)]
     for stack in stacks:
-        stack.start_create(order("last-block", {"Network": "24"}), {"IpamFunctionArn": twin.service_token})
+        stack.start_create(order("z-last-block", {"Network": "24"}), {"IpamFunctionArn": twin.service_token})
     refused = []
     for stack in stacks:
         try:
             stack.wait_created()
         except StackError as error:
             refused.append(str(error))
-    assert list(allocated(ports, "last-block").values()) == [Cidr.parse("172.16.0.0/24")]
+    assert list(allocated(ports, "z-last-block").values()) == [Cidr.parse("172.16.0.0/24")]
     (reason,) = refused
-    assert "last-block" in reason
+    assert "z-last-block" in reason
     assert "/24" in reason
     for stack in stacks:
         stack.delete()
-    assert not allocated(ports, "last-block")
+    assert not allocated(ports, "z-last-block")
 
 
 def test_five_networks_in_one_go(twin: Twin, ports: Ports) -> None:

@@ -34,9 +34,9 @@ def run_upkeep(twin: Twin) -> None:
 
 def test_what_a_stack_gave_back_is_whole_again(twin: Twin, ports: Ports) -> None:
     """Networks of a deleted stack cool; once that is over a run makes one free block of them again."""
-    pool_id = new_pool(ports, "upkept", "172.20.0.0/24", COOLING_SECONDS)
-    stack = Stack(twin, "upkept", MEMBER_ACCOUNT)
-    template = order("upkept", {"First": "25", "Second": "26", "Third": "26"})
+    pool_id = new_pool(ports, "z-upkept", "172.20.0.0/24", COOLING_SECONDS)
+    stack = Stack(twin, "z-upkept", MEMBER_ACCOUNT)
+    template = order("z-upkept", {"First": "25", "Second": "26", "Third": "26"})
     stack.create(template, {"IpamFunctionArn": twin.service_token})
     stack.delete()
     cooling = ports.store.cooling(pool_id, 10)

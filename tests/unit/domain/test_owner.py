@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipam.domain.owner import RETURNED_KEPT, Grant, OwnerRecord, digest
+from ipam.domain.owner import RETURNED_KEPT, RETURNERS_KEPT, Grant, OwnerRecord, digest
 from ipam.domain.pool import Ask
 from tests.builders import NOON, REGION, block, owner_key
 
@@ -74,6 +74,65 @@ def test_unaccepted_is_what_a_create_left_unanswered(facts: dict[str, object], *
     """Only a Create's allocation, not newer than the Delete and never acknowledged, was not accepted."""
     record = OWNER.with_grant(replace(GRANT, **facts))  # type: ignore[arg-type]
     assert bool(record.unaccepted(NOON)) == unaccepted
+
+
+@pytest.mark.parametrize(("at", "ends"), [(NOON - 1, False), (NOON, True), (NOON + 1, True)])
+def test_a_grant_ends_with_no_older_delete(at: int, *, ends: bool) -> None:
+    """A Delete that is older than the latest answer is of another life of the allocation."""
+    assert GRANT.ends_with(at) == ends
+
+
+@given(st.lists(st.integers(-9, 9)))
+def test_the_latest_answer_never_moves_back(times: list[int]) -> None:
+    """After any answers a grant's time is the latest of them, and nothing else of it has changed."""
+    grant = GRANT
+    for at in times:
+        grant = grant.answered(NOON + at)
+    assert grant == replace(GRANT, requested=max(NOON, *(NOON + at for at in times), NOON))
+
+
+def test_who_stands_for_a_release_is_named_once() -> None:
+    """Each resource is named once, in order; it proves that the stack knows the allocation, and is an answer."""
+    grant = GRANT.returned_by("d", NOON + 1).returned_by("e", NOON).returned_by("d", NOON + 2)
+    assert grant == replace(GRANT, returners=("d", "e"), acknowledged=True, requested=NOON + 2)
+
+
+def test_only_so_many_stand_for_a_release() -> None:
+    """The memory is bounded, and keeps the last ones."""
+    grant = GRANT
+    for number in range(RETURNERS_KEPT + 3):
+        grant = grant.returned_by(f"d{number}", NOON)
+    assert grant.returners == tuple(f"d{number}" for number in range(3, RETURNERS_KEPT + 3))
+
+
+@pytest.mark.parametrize(
+    ("facts", "released"),
+    [
+        ({}, True),
+        ({"requested": NOON - 1}, True),
+        ({"requested": NOON + 5}, False),
+        ({"requested": NOON + 6}, False),
+        ({"acknowledged": True}, False),
+        ({"by_create": True}, False),
+        ({"allocation_id": "held"}, False),
+    ],
+)
+def test_never_accepted_is_what_an_earlier_update_left(facts: dict[str, object], *, released: bool) -> None:
+    """Only an Update's allocation, older than the Update, never acknowledged, and neither held nor wanted."""
+    grant = replace(GRANT, by_create=False, **facts)  # type: ignore[arg-type]
+    record = OWNER.with_grant(replace(GRANT, allocation_id="held")).with_grant(grant)
+    assert record.never_accepted("held", None, NOON + 5) == ((grant,) if released else ())
+    assert record.never_accepted("held", grant, NOON + 5) == ()
+
+
+def test_knowing_notes_the_one_that_is_named() -> None:
+    """The grant of that id is acknowledged and no other; an id that the owner has not changes nothing."""
+    record = OWNER.with_grant(GRANT).with_grant(replace(GRANT, allocation_id="alloc-b"))
+    assert {grant.allocation_id: grant.acknowledged for grant in record.knowing("alloc-b").grants} == {
+        "alloc-a": False,
+        "alloc-b": True,
+    }
+    assert record.knowing("") == record.knowing("alloc-c") == record
 
 
 def test_storing_counts_the_version() -> None:

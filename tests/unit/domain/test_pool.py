@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,6 +26,9 @@ from ipam.domain.pool import (
     units,
 )
 from tests.builders import NOON, REGION, block, blocks
+
+if TYPE_CHECKING:
+    from ipam.domain.pool import AllocationType
 
 PRIVATE = Scope("ipam-scope-a", "corporate", "private", "", NOON)
 OTHER = Scope("ipam-scope-b", "lab", "private", "", NOON)
@@ -115,8 +119,8 @@ def test_a_pool_is_chosen_by_region_and_type() -> None:
 
 
 def test_a_pool_that_is_named_is_the_only_one() -> None:
-    """By id or by name, exactly that pool serves; one without a locale serves every Region."""
-    a, b = pool("a"), pool("b", locale="")
+    """By id or by name, exactly that pool serves."""
+    a, b = pool("a"), pool("b")
     the_plan = plan(a, b)
     assert the_plan.candidates(replace(ASK, pool_id=b.pool_id)) == [b]
     assert the_plan.candidates(replace(ASK, pool_name="b")) == [b]
@@ -136,6 +140,7 @@ def test_an_id_is_not_looked_up_as_a_name() -> None:
     [
         ({"family": 6}, "family", "ipv6", "ipv4"),
         ({"locale": "us-east-1"}, "locale", "us-east-1", REGION),
+        ({"locale": ""}, "locale", "", REGION),
         ({"allocation_types": frozenset({"subnet", "eip"})}, "allocation_type", "eip, subnet", "vpc"),
     ],
 )
@@ -145,6 +150,22 @@ def test_a_named_pool_has_to_fit(facts: dict[str, object], fact: str, has: str, 
         plan(pool("a", **facts)).candidates(replace(ASK, pool_name="a"))
     error = refused.value
     assert (error.pool, error.fact, error.has, error.wants) == ("a", fact, has, wants)
+
+
+@pytest.mark.parametrize("allocation_type", ["vpc", "subnet"])
+@pytest.mark.parametrize("how", [{"pool_id": "ipam-pool-planning"}, {"pool_name": "planning"}, {}])
+def test_a_level_of_the_plan_gives_no_network(allocation_type: AllocationType, how: dict[str, str]) -> None:
+    """A pool without a Region is there for pools below it: for a VPC or a subnet it is refused, named or not."""
+    planning = pool("planning", locale="", allocation_types=frozenset({"vpc", "subnet"}))
+    with pytest.raises(PoolMismatchError if how else NoPoolForRequestError):
+        plan(planning).candidates(replace(ASK, allocation_type=allocation_type, **how))  # type: ignore[arg-type]
+
+
+def test_what_has_no_region_may_come_from_a_pool_without_one() -> None:
+    """Other types than VPCs and subnets are given from a pool without a locale that is named."""
+    everywhere = pool("everywhere", locale="", allocation_types=frozenset({"custom"}))
+    asked = replace(ASK, allocation_type="custom", pool_name="everywhere")
+    assert plan(everywhere).candidates(asked) == [everywhere]
 
 
 def test_no_pool_at_all_is_an_error_of_its_own() -> None:

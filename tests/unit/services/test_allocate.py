@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ipam.domain.allocation import Allocation
-from ipam.domain.change import PutFree, TakeFree
+from ipam.domain.change import ChangeQuota, PutFree, TakeFree
 from ipam.domain.errors import (
     CidrNotFreeError,
     CidrNotInPoolError,
@@ -14,6 +14,7 @@ from ipam.domain.errors import (
     NoPoolForRequestError,
     NoSuchPoolError,
     OutOfTimeError,
+    PermanentError,
     PoolExhaustedError,
     QuotaExceededError,
     SupersededError,
@@ -21,6 +22,7 @@ from ipam.domain.errors import (
 from ipam.domain.ids import is_allocation_id
 from ipam.domain.pool import AllocationRules, Quota
 from ipam.services.allocate import MAX_ATTEMPTS
+from ipam.services.plan import NewPool
 from ipam.services.ports import Conflict, Refusal
 from ipam.services.reclaim import BATCH
 from tests.builders import ACCOUNT, NOON, REGION, Desk, block, owner_key
@@ -257,15 +259,18 @@ def test_a_pool_without_space_says_so(desk: Desk, pool_of: MakePool) -> None:
     assert refused.value == PoolExhaustedError("vpcs", 24, None, 0, 0, None, provisioned=False)
 
 
-def test_only_so_many_cooling_blocks_are_counted(desk: Desk, pool_of: MakePool) -> None:
+def test_only_so_many_cooling_blocks_are_counted(
+    desk: Desk, pool_of: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Explaining a refusal costs a bounded read."""
+    monkeypatch.setattr("ipam.services.allocate.MAX_COOLING", 20)
     pool_of("10.0.0.0/24", cooling_seconds=60)
-    held = [desk.allocate(desk.request(f"n{number}", 32)).grant for number in range(COOLING_SHOWN + 5)]
+    held = [desk.allocate(desk.request(f"n{number}", 32)).grant for number in range(25)]
     for number, grant in enumerate(held):
         desk.release(f"n{number}", grant.allocation_id)
     with pytest.raises(PoolExhaustedError) as refused:
         desk.allocate(desk.request("big", 24))
-    assert refused.value.cooling_blocks == COOLING_SHOWN
+    assert refused.value.cooling_blocks == 20
 
 
 def test_what_has_cooled_is_given_when_nothing_else_is_left(desk: Desk, pool_of: MakePool) -> None:
@@ -318,6 +323,82 @@ def test_a_pool_whose_cooled_blocks_stay_busy_is_not_called_exhausted(desk: Desk
     assert desk.clock.slept
 
 
+def test_an_exact_block_that_is_held_and_cools_in_part_has_no_end_of_waiting(desk: Desk, pool_of: MakePool) -> None:
+    """A block of which one half cools and the other is in use is refused as in use: waiting would not help."""
+    pool_of("10.0.0.0/23", cooling_seconds=3600)
+    cools, stays = (desk.allocate(desk.request(name, cidr=f"10.0.{name}.0/24")).grant for name in "01")
+    desk.release("0", cools.allocation_id)
+    with pytest.raises(CidrNotFreeError) as refused:
+        desk.allocate(desk.request("c", cidr="10.0.0.0/23"))
+    assert refused.value.until is None
+    desk.clock.advance(60)
+    desk.release("1", stays.allocation_id)
+    with pytest.raises(CidrNotFreeError) as refused:
+        desk.allocate(desk.request("c", cidr="10.0.0.0/23"))
+    assert refused.value.until == NOON + 3_660_000
+    desk.clock.advance(3600)
+    assert desk.allocate(desk.request("c", cidr="10.0.0.0/23")).outcome == "allocated"
+    check(desk.store, canonical=True)
+
+
+@pytest.mark.parametrize("cooling", ["10.0.0.0/24", "10.0.0.0/25", "10.0.0.0/23"])
+def test_an_exact_block_waits_for_what_cools_around_or_inside_it(desk: Desk, pool_of: MakePool, cooling: str) -> None:
+    """Whether the cooling block is the one asked for, a part of it or larger, the refusal says until when."""
+    pool_of("10.0.0.0/22", cooling_seconds=60)
+    desk.release("a", desk.allocate(desk.request("a", cidr=cooling)).grant.allocation_id)
+    with pytest.raises(CidrNotFreeError) as refused:
+        desk.allocate(desk.request("b", cidr="10.0.0.0/24"))
+    assert refused.value.until == NOON + 60_000
+
+
+def test_a_quota_that_a_release_has_made_room_in_refuses_nobody(desk: Desk, pool_of: MakePool) -> None:
+    """Between the refused change and the look at the quota something was given back: the order is tried again."""
+    pool_of("10.0.0.0/24", quota=Quota(allocations=1))
+    held = desk.allocate(desk.request("a", 26)).grant
+
+    class Releasing(Around):
+        def quota(self, *args: Any) -> Any:
+            desk.release("a", held.allocation_id)
+            return self.inner.quota(*args)
+
+    assert desk.another(Releasing(desk.store)).allocate(desk.request("b", 26)).outcome == "allocated"
+    check(desk.store)
+
+
+def test_a_quota_that_is_full_whenever_it_is_tried_is_not_called_exceeded(desk: Desk, pool_of: MakePool) -> None:
+    """Where each look at the quota finds room and each change does not, the refusal is one that may pass."""
+    pool_of("10.0.0.0/24", quota=Quota(allocations=1))
+    desk.allocate(desk.request("a", 26))
+
+    class Empty(Around):
+        def quota(self, account: str, pool_id: str) -> ChangeQuota:
+            return ChangeQuota(account, pool_id, 0, 0)
+
+    with pytest.raises(ContendedError):
+        desk.another(Empty(desk.store)).allocate(desk.request("b", 26))
+
+
+def test_of_two_limits_the_one_that_was_met_is_named(desk: Desk, pool_of: MakePool) -> None:
+    """An account with room for another allocation, but not of that size, is told of the units."""
+    pool_of("10.0.0.0/24", quota=Quota(allocations=2, units=100))
+    desk.allocate(desk.request("a", 26))
+    with pytest.raises(QuotaExceededError) as refused:
+        desk.allocate(desk.request("b", 26))
+    assert refused.value == QuotaExceededError("vpcs", ACCOUNT, "units", 100)
+
+
+@pytest.mark.parametrize("how", [{"pool_name": "plan"}, {}])
+def test_a_level_of_the_plan_is_not_vended(desk: Desk, how: dict[str, str]) -> None:
+    """A pool that others get their space from is nobody's to order a VPC from, by name or without one."""
+    scope = desk.scope()
+    top = desk.pool(NewPool("plan", scope), "10.0.0.0/8")
+    leaf = NewPool("leaf", scope, source_pool_id=top.pool_id, locale=REGION, rules=AllocationRules(16, 28))
+    desk.pool(leaf, "10.0.0.0/12")
+    with pytest.raises(PermanentError):
+        desk.allocate(desk.request("a", 9, **how))  # type: ignore[arg-type]
+    assert desk.held(top.pool_id) == ["10.0.0.0/12"]
+
+
 def test_no_pool_is_an_error_though_the_plan_was_remembered(desk: Desk, pool_of: MakePool) -> None:
     """What the remembered plan does not know is looked up anew before it is refused."""
     scope = desk.scope()
@@ -351,9 +432,55 @@ def test_the_same_ask_is_answered_by_the_same_allocation(desk: Desk, pool_of: Ma
     first = desk.allocate(desk.request("a", 26))
     for other, at in ((desk, NOON), (desk.another(), NOON), (desk.another(), NOON + 9000), (desk, NOON - 9000)):
         again = other.allocate(desk.request("a", 26, at=at))
-        assert (again.outcome, again.grant) == ("kept", first.grant)
+        assert (again.outcome, again.grant.allocation_id) == ("kept", first.grant.allocation_id)
     assert len(desk.held(pool.pool_id)) == 1
     check(desk.store, canonical=True)
+
+
+@pytest.mark.parametrize(("later", "latest"), [(0, NOON), (-5, NOON), (5, NOON + 5000)])
+def test_the_latest_request_that_was_answered_is_noted(
+    desk: Desk, pool_of: MakePool, later: int, latest: int
+) -> None:
+    """I5: a newer request that gets the same block moves its time on, in one change; a redelivery writes nothing."""
+    pool_of("10.0.0.0/24")
+    desk.allocate(desk.request("a", 26))
+    watched = Recorder(desk.store)
+    at = desk.another(watched)
+    for _ in range(2):
+        assert at.allocate(desk.request("a", 26, at=NOON + 1000 * later)).outcome == "kept"
+    assert desk.record("a").grants[0].requested == latest
+    assert len(watched.committed) == (1 if later > 0 else 0)
+    assert not desk.record("a").grants[0].acknowledged
+    check(desk.store)
+
+
+def test_an_answer_that_could_not_be_noted_is_decided_anew(desk: Desk, pool_of: MakePool) -> None:
+    """I4: a Create that is answered again while its allocation goes gets a new one, and not what is gone."""
+    pool = pool_of("10.0.0.0/24")
+    first = desk.allocate(desk.request("a", 26)).grant
+    store = Interrupted(desk.store, None, lambda: desk.release("a", first.allocation_id, at=NOON + 1000))
+    again = desk.another(store).allocate(desk.request("a", 26, at=NOON + 2000))
+    assert (again.outcome, again.grant.requested) == ("allocated", NOON + 2000)
+    assert again.grant.allocation_id != first.allocation_id
+    assert desk.held(pool.pool_id) == [str(again.grant.cidr)]
+    check(desk.store)
+
+
+def test_an_answer_that_is_never_noted_gives_way(desk: Desk, pool_of: MakePool) -> None:
+    """After bounded tries against other requests of the owner the request ends as one that may succeed later."""
+    pool_of("10.0.0.0/24")
+    desk.allocate(desk.request("a", 26))
+
+    class Stubborn(Around):
+        def commit(self, change: Any) -> None:
+            del change
+            raise Conflict(())
+
+    stubborn = desk.another(Stubborn(desk.store))
+    stubborn.ports.memory.see_plan(NOON, desk.store.plan())
+    with pytest.raises(ContendedError):
+        stubborn.allocate(desk.request("a", 26, at=NOON + 1000))
+    assert desk.record("a").grants[0].requested == NOON
 
 
 def test_another_ask_of_the_same_owner_is_another_allocation(desk: Desk, pool_of: MakePool) -> None:

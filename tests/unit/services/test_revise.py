@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ipam.domain.errors import NetmaskLengthError, PoolExhaustedError, SupersededError
+from ipam.domain.errors import ContendedError, NetmaskLengthError, PoolExhaustedError, SupersededError
 from ipam.domain.pool import AllocationRules
 from tests.builders import NOON, Desk
-from tests.faults import Interrupted
+from tests.faults import Faulty, Interrupted
 from tests.invariants import check
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def test_another_size_is_a_replacement(desk: Desk, resource: Resource, length: i
     check(desk.store, canonical=True)
     assert desk.release("a", resource.first.allocation_id) == "released"
     assert desk.held(answer.grant.pool_id) == [str(answer.grant.cidr)]
-    check(desk.store, canonical=True)
+    check(desk.store)
 
 
 def test_another_block_is_a_replacement(desk: Desk, resource: Resource) -> None:
@@ -142,6 +143,106 @@ def test_a_rollback_before_the_replacement_was_accepted(desk: Desk, resource: Re
     assert [grant.allocation_id for grant in record.grants] == [resource.first.allocation_id]
     assert record.returned == (new.allocation_id,)
     check(desk.store, canonical=True)
+
+
+def test_what_was_never_accepted_goes_with_the_next_update_of_any_kind(desk: Desk, resource: Resource) -> None:
+    """An Update that carries the old id shows that the one before it was never taken over, whatever it asks for."""
+    lost = resource.update(resource.ask(25)).grant
+    tried = resource.update(resource.ask(27))
+    assert tried.outcome == "allocated"
+    assert desk.record("a").returned == (lost.allocation_id,)
+    assert {grant.allocation_id for grant in desk.record("a").grants} == {
+        resource.first.allocation_id,
+        tried.grant.allocation_id,
+    }
+    desk.clock.advance(1)
+    for grant in (resource.first, tried.grant):
+        assert desk.release("a", grant.allocation_id) == "released"
+    assert desk.held(tried.grant.pool_id) == []
+    check(desk.store)
+
+
+def test_all_that_was_never_accepted_goes_at_once(desk: Desk, pool_of: MakePool) -> None:
+    """Nothing that several unanswered Updates allocated is left behind by the one that goes back."""
+    pool_of("10.0.0.0/16")
+    resource = Resource(desk)
+    record = desk.record("a")
+    for length in (25, 24, 23):
+        resource.update(resource.ask(length), held=resource.first)
+        assert len(desk.record("a").grants) == 2
+    assert resource.update(resource.ask(26)).grant.allocation_id == record.grants[0].allocation_id
+    assert [grant.allocation_id for grant in desk.record("a").grants] == [resource.first.allocation_id]
+    check(desk.store)
+
+
+def test_an_update_that_is_tried_again_keeps_what_it_got(desk: Desk, resource: Resource) -> None:
+    """The same ask again, by a new Update after a lost answer, is answered by the block of the first."""
+    lost = resource.update(resource.ask(25)).grant
+    again = resource.update(resource.ask(25))
+    assert (again.outcome, again.grant.allocation_id) == ("kept", lost.allocation_id)
+    assert again.grant.cidr == lost.cidr
+    check(desk.store)
+
+
+def test_every_update_shows_that_the_stack_knows_what_it_names(desk: Desk, resource: Resource) -> None:
+    """The id that an Update carries was accepted: noted also where another block is allocated, in that very change."""
+    new = resource.update(resource.ask(25)).grant
+    known = {grant.allocation_id: grant.acknowledged for grant in desk.record("a").grants}
+    assert known == {resource.first.allocation_id: True, new.allocation_id: False}
+    resource.update(resource.ask(27), held=new)
+    known = {grant.allocation_id: grant.acknowledged for grant in desk.record("a").grants}
+    assert [known[each.allocation_id] for each in (resource.first, new)] == [True, True]
+    assert len(known) == 3
+    check(desk.store)
+
+
+def test_what_an_update_names_is_known_though_others_wrote_meanwhile(desk: Desk, resource: Resource) -> None:
+    """The proof is not lost where the change with the new allocation has to be made anew (I5)."""
+    request = resource.ask(25)
+    store = Interrupted(desk.store, lambda: desk.allocate(desk.request("a", 28, at=NOON)))
+    desk.another(store).revise(request, resource.first.allocation_id)
+    known = desk.record("a").for_id(resource.first.allocation_id)
+    assert known is not None
+    assert known.acknowledged
+    check(desk.store)
+
+
+def test_a_late_update_takes_nothing_from_a_later_one(desk: Desk, resource: Resource) -> None:
+    """An older Update that is delivered again does not release what a newer one has allocated."""
+    early = resource.ask(26)
+    new = resource.update(resource.ask(25)).grant
+    assert resource.update(early).outcome == "kept"
+    assert desk.record("a").for_id(new.allocation_id) is not None
+    check(desk.store)
+
+
+def test_the_description_is_that_of_the_last_update(desk: Desk, resource: Resource) -> None:
+    """An Update that keeps its allocation stores its new words, and one delivered again does not go back to older."""
+    pool_id = resource.first.pool_id
+    for description in ("new words", ""):
+        resource.update(resource.ask(26, description=description))
+        assert [each.description for each in desk.store.allocations(pool_id)] == [description]
+    old = resource.ask(26, description="old words")
+    resource.update(resource.ask(26, description="last words"))
+    resource.update(old)
+    assert [each.description for each in desk.store.allocations(pool_id)] == ["last words"]
+    check(desk.store)
+
+
+def test_older_words_in_another_wording_do_not_come_back(desk: Desk, resource: Resource) -> None:
+    """An Update that is overtaken by a newer one changes no description, though it asks in words that are new."""
+    old = resource.ask(26, pool_name="vpcs", description="old words")
+    resource.update(resource.ask(26, description="last words"))
+    resource.update(old)
+    assert [each.description for each in desk.store.allocations(resource.first.pool_id)] == ["last words"]
+
+
+def test_an_update_that_is_answered_again_gives_way(desk: Desk, resource: Resource) -> None:
+    """After bounded tries against other requests of the same resource it ends as one that may succeed later."""
+    stubborn = desk.another(Faulty(desk.store, itertools.repeat("busy")))
+    with pytest.raises(ContendedError):
+        stubborn.revise(resource.ask(26), resource.first.allocation_id)
+    assert not desk.record("a").grants[0].acknowledged
 
 
 def test_a_rollback_that_is_delivered_again_changes_nothing(desk: Desk, resource: Resource) -> None:

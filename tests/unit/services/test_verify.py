@@ -40,6 +40,29 @@ def test_a_second_verification_writes_nothing(desk: Desk, pool_of: MakePool) -> 
     assert watched.calls == ["owners"]
 
 
+def test_each_resource_that_verifies_it_is_noted(desk: Desk, pool_of: MakePool) -> None:
+    """Whoever stands for the release is named once, however often and whenever it asks."""
+    pool_of("10.0.0.0/24")
+    grant = desk.allocate(desk.request("a", 26)).grant
+    for name, at in (("d", NOON + 1000), ("e", NOON + 2000), ("d", NOON + 3000), ("e", NOON + 2000)):
+        desk.verify(name, claim(grant), at=at)
+    (known,) = desk.record("a").grants
+    assert (known.returners, known.requested) == (("d", "e"), NOON + 3000)
+    check(desk.store)
+
+
+@pytest.mark.parametrize(("later", "writes"), [(0, 0), (-1, 0), (1, 1)])
+def test_a_newer_verification_is_noted(desk: Desk, pool_of: MakePool, later: int, writes: int) -> None:
+    """I5: the time of the latest one that was answered moves on, and never back."""
+    pool_of("10.0.0.0/24")
+    grant = desk.allocate(desk.request("a", 26)).grant
+    desk.verify("d", claim(grant))
+    watched = Recorder(desk.store)
+    desk.another(watched).verify("d", claim(grant), at=NOON + 1000 * later)
+    assert len(watched.committed) == writes
+    assert desk.record("a").grants[0].requested == NOON + 1000 * writes
+
+
 @pytest.mark.parametrize(
     "wrong", [{"allocation_id": "ipam-pool-alloc-" + "0" * 32}, {"cidr": "10.0.0.64/26"}, {"created": NOON + 1}]
 )

@@ -127,7 +127,7 @@ def _(error: PoolMismatchError) -> str:
     fact = {"locale": "the Region", "family": "the address family", "allocation_type": "the allocation type"}
     return (
         f"Pool {shown(error.pool)} does not serve this request: {fact.get(error.fact, error.fact)} is "
-        f"{_bare(error.wants)}, the pool's is {_bare(error.has)}. Name another pool, or leave the choice out."
+        f"{_bare(error.wants)}, the pool's is {_bare(error.has) or 'none'}. Name another pool, or leave the choice out."
     )
 
 
