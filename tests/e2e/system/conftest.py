@@ -71,7 +71,9 @@ def new_pool(ports: Ports, name: str, cidr: str, cooling_seconds: int = 0) -> st
     """Make a pool of its own for a test; its name sorts behind the others, so it serves only stacks that name it."""
     assert name > "vpc-eu-central-1"
     (scope,) = (scope for scope in ports.store.plan().scopes.values() if scope.name == "private")
-    new = NewPool(name, scope.scope_id, locale=REGION, rules=AllocationRules(16, 28, 24), cooling_seconds=cooling_seconds)
+    new = NewPool(
+        name, scope.scope_id, locale=REGION, rules=AllocationRules(16, 28, 24), cooling_seconds=cooling_seconds
+    )
     pool = create_pool(ports, new, "test")
     provision(ports, pool.pool_id, Cidr.parse(cidr), cidr, "test")
     return pool.pool_id
