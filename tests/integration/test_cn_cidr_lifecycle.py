@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ipam.domain.authorization import derive
-from ipam.domain.errors import SupersededError
+from ipam.domain.errors import StoreUnavailableError, SupersededError
 from ipam.entrypoints.errors import UnansweredError, UndeliveredError
 from tests.faults import Around
-from tests.unit.entrypoints.stage import ACCOUNT, MASTER, NAMES, Stage, allocation_id, at, event, with_properties
+from tests.unit.entrypoints.stage import (
+    ACCOUNT,
+    MASTER,
+    NAMES,
+    Stage,
+    allocation_id,
+    at,
+    event,
+    readdressed,
+    with_properties,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -225,6 +235,122 @@ def test_a_delete_with_an_invented_id_releases_what_nobody_learned_of(created: S
     assert created.held() == []
 
 
+def forged(name: str, victim: str = "create", **changes: str) -> dict[str, Any]:
+    """Make up an event for another stack's resource: its names are known, its signature is not."""
+    of = event(victim)
+    names = {"StackId": of["StackId"], "LogicalResourceId": of["LogicalResourceId"]}
+    made = readdressed(event(name), RequestId="deadbeef-0000-4000-8000-000000000000", **(names | changes))
+    return made | {"PhysicalResourceId": "i-made-this-up"}
+
+
+def test_a_forged_delete_with_an_invented_id_releases_nothing(created: Stage) -> None:
+    """S3 does not take an answer that CloudFormation has not signed for; only then anything would be released."""
+    created.mailbox.failures = 3
+    for _ in range(3):
+        with pytest.raises(UndeliveredError):
+            created.send(forged("delete_invented_id"))
+        assert created.outcome == "undelivered"
+        assert created.held() == ["10.0.0.0/24"]
+    assert created.desk.record("GetCnCIDR", stack=event("create")["StackId"]).fence is None
+
+
+def test_a_forged_delete_locks_nobody_out(stage: Stage) -> None:
+    """Neither does it set a fence that the Create it is meant to hit could not pass, whatever date it bears."""
+    stage.clock.milliseconds = at(8)
+    for query in (None, "X-Amz-Date=20261120T081400Z"):
+        stage.mailbox.failures = 1
+        made = forged("delete_invented_id")
+        sent = made if query is None else readdressed(made, query=query)
+        with pytest.raises(UndeliveredError):
+            stage.provider.handle(sent, stage.context)
+    assert stage.send("create")["Status"] == "SUCCESS"
+    assert stage.held() == ["10.0.0.0/24"]
+
+
+def test_a_date_ahead_of_the_clock_counts_as_now(stage: Stage) -> None:
+    """A Delete whose URL was dated ahead fences no Create that is made after it was received."""
+    stage.clock.milliseconds = at(8)
+    ahead = readdressed(event("delete_invented_id"), query="X-Amz-Date=20261120T081400Z")
+    stage.provider.handle(ahead, stage.context)
+    assert stage.outcome == "nothing-to-release"
+    later = readdressed(event("create"), query="X-Amz-Date=20261120T080001Z")
+    assert stage.send(later)["Status"] == "SUCCESS"
+
+
+def test_an_invented_id_is_answered_before_anything_is_released(created: Stage) -> None:
+    """The answer comes first, because its being taken is the proof; the log says what came of it afterwards."""
+    held: list[list[str]] = []
+    taken = created.mailbox.__call__
+    created.provider.deliver = lambda *args: (held.append(created.held()), taken(*args))[1]
+    assert created.send("delete_invented_id")["Status"] == "SUCCESS"
+    assert held == [["10.0.0.0/24"]]
+    assert created.held() == []
+    line = created.lines()[-1]
+    assert (line["outcome"], line["answer"]) == ("released", "nothing-to-release")
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("a bug"), StoreUnavailableError("Throttled")])
+@pytest.mark.parametrize("late", [0, 180_000])
+def test_what_fails_after_the_answer_is_delivered_again(created: Stage, fault: Exception, late: int) -> None:
+    """The stack has its SUCCESS; the event is raised, comes again, is answered again, and the block is released."""
+    created.restart(Failing(created.desk.store, "commit", fault))
+    with pytest.raises(UnansweredError):
+        created.send("delete_invented_id", late=late)
+    assert created.outcome == "retried"
+    assert created.lines()[-1]["cause"]
+    assert created.held() == ["10.0.0.0/24"]
+    assert [answer["Status"] for answer in created.mailbox.taken[1:]] == ["SUCCESS"]
+    assert created.send("delete_invented_id", late=late + 60_000)["Status"] == "SUCCESS"
+    assert created.outcome == "released"
+    assert created.held() == []
+
+
+def test_without_time_after_the_answer_the_event_comes_again(created: Stage) -> None:
+    """A delivery that took too long leaves the release to the next one."""
+    remaining = iter([30_000, 30_000])
+    created.context.get_remaining_time_in_millis = lambda: next(remaining, 100)  # type: ignore[method-assign]
+    with pytest.raises(UnansweredError):
+        created.send("delete_invented_id")
+    assert created.held() == ["10.0.0.0/24"]
+
+
+def test_a_late_delete_leaves_what_was_given_out_again(created: Stage) -> None:
+    """A Delete of the dead-letter queue that is older than the resource's latest answer is a SUCCESS without effect."""
+    again = readdressed(event("create"), query="X-Amz-Date=20261120T230000Z", RequestId="0000-1")
+    assert created.send(again)["PhysicalResourceId"] == allocation_id(1)
+    assert created.send("delete")["Status"] == "SUCCESS"
+    assert created.outcome == "unverified-delete"
+    assert created.held() == ["10.0.0.0/24"]
+
+
+def test_a_renamed_return_keeps_the_block(verified: Stage) -> None:
+    """A template that renames its DeleteCnCIDR creates the new one, then deletes the old one; the network stays."""
+    renamed = readdressed(event("delete_cn_cidr_create"), LogicalResourceId="ReturnCnCIDR", RequestId="0000-1")
+    assert verified.send(renamed)["Status"] == "SUCCESS"
+    assert verified.send("delete_cn_cidr_delete")["Status"] == "SUCCESS"
+    assert verified.outcome == "nothing-to-release"
+    assert verified.held() == ["10.0.0.0/24"]
+    last = readdressed(event("delete_cn_cidr_delete"), LogicalResourceId="ReturnCnCIDR", RequestId="0000-2")
+    assert verified.send(last)["Status"] == "SUCCESS"
+    assert verified.outcome == "released"
+    assert verified.held() == []
+
+
+def test_a_return_that_was_never_verified_releases_nothing(created: Stage) -> None:
+    """Whoever knows the three facts of an allocation, but was never created, stands for nothing."""
+    assert created.send("delete_cn_cidr_delete")["Status"] == "SUCCESS"
+    assert created.outcome == "unverified-delete"
+    assert created.held() == ["10.0.0.0/24"]
+
+
+def test_the_description_is_stored_anew(created: Stage) -> None:
+    """An Update of the description alone is seen by whoever looks the block up."""
+    created.send("update_in_place")
+    (allocation,) = created.desk.store.allocations(created.vpcs.pool_id)
+    assert allocation.description == event("update_in_place")["ResourceProperties"]["Description"]
+    assert allocation.description != event("create")["ResourceProperties"]["Description"]
+
+
 def test_a_delete_with_an_invented_id_leaves_an_accepted_block(verified: Stage) -> None:
     """Once the stack is known to have its block, an id that was never given out releases nothing."""
     assert verified.send("delete_invented_id")["Status"] == "SUCCESS"
@@ -393,17 +519,43 @@ def test_a_fault_of_ours_is_raised_and_at_last_told(stage: Stage, late: int) -> 
 
 
 @pytest.mark.parametrize("late", [0, 180_000])
-@pytest.mark.parametrize("name", ["delete", "delete_cn_cidr_delete", "delete_invented_id"])
+@pytest.mark.parametrize("name", ["delete", "delete_cn_cidr_delete"])
 def test_a_delete_that_fails_is_never_answered(verified: Stage, name: str, late: int) -> None:
     """Neither as done, which it is not, nor as failed, which wedges the stack: it is raised, however late."""
-    method = "owners" if name == "delete_cn_cidr_delete" else "owner" if name == "delete_invented_id" else "commit"
-    verified.restart(Failing(verified.desk.store, method, RuntimeError("a bug")))
+    verified.restart(Failing(verified.desk.store, "commit", RuntimeError("a bug")))
     before = len(verified.mailbox.taken)
     with pytest.raises(UnansweredError):
         verified.send(name, late=late)
     assert len(verified.mailbox.taken) == before
     assert verified.outcome == "retried"
     assert verified.held() == ["10.0.0.0/24"]
+
+
+def test_a_delete_with_an_invented_id_is_answered_before_it_is_carried_out(created: Stage) -> None:
+    """Only S3's word proves who sent it; if the work fails then, the event is raised, and done when it comes again."""
+    store = created.desk.store
+    created.restart(Failing(store, "owner", RuntimeError("a bug")))
+    before = len(created.mailbox.taken)
+    with pytest.raises(UnansweredError):
+        created.send("delete_invented_id")
+    assert len(created.mailbox.taken) == before + 1
+    assert created.outcome == "retried"
+    assert created.held() == ["10.0.0.0/24"]
+    created.restart(store)
+    created.send("delete_invented_id")
+    assert created.outcome == "released"
+    assert created.held() == []
+
+
+def test_a_forged_delete_with_an_invented_id_changes_nothing(created: Stage) -> None:
+    """S3 refuses a signature that is not CloudFormation's: nothing is released, and no fence is set."""
+    created.mailbox.failures = 1
+    with pytest.raises(UndeliveredError):
+        created.send("delete_invented_id")
+    assert created.outcome == "undelivered"
+    assert created.held() == ["10.0.0.0/24"]
+    (record,) = created.desk.store.owners(event("create")["StackId"])
+    assert record.fence is None
 
 
 def test_a_delete_is_not_answered_by_a_refusal_either(created: Stage) -> None:

@@ -91,14 +91,26 @@ def ends(results: list[object]) -> list[str]:
     ]
 
 
-def all_ends(make: Callable[[], Scene], *, canonical: bool = True) -> set[tuple[str, ...]]:
-    """Run every interleaving, check the store after each, and give the ways in which the clients ended."""
+def all_ends(
+    make: Callable[[], Scene], *, canonical: bool = True, reclaimed: bool = False
+) -> set[tuple[str, ...]]:
+    """Run every interleaving, check the store after each, and give the ways in which the clients ended.
+
+    Args:
+        make: sets the scene.
+        canonical: assert I2 as well.
+        reclaimed: let upkeep run first.
+    """
     seen = set()
     count = 0
     for schedule, store, results in explore(make, LIMIT):
         count += 1
         try:
-            check(store, canonical=canonical)
+            check(store, canonical=canonical and not reclaimed)
+            if reclaimed:
+                for pool_id in store.plan().pools:
+                    Desk(store).reclaim(pool_id)
+                check(store, canonical=canonical)
         except AssertionError as broken:
             message = f"{broken}, after {schedule}, which ended {results}"
             raise AssertionError(message) from broken
@@ -162,40 +174,56 @@ def test_one_block_given_back_twice_at_once(cooling: int) -> None:
     def make() -> Scene:
         stage = Stage(held=("10.0.0.0/26",), facts={"cooling_seconds": cooling})
         grant = stage.grants["10.0.0.0/26"]
+        stage.desk.verify("d", claim(grant))
         return stage.scene(releasing(stage, "10.0.0.0/26"), lambda desk: desk.release_in_stack("d", grant))
 
-    assert all_ends(make) == {("released", "already-released"), ("already-released", "released")}
+    assert all_ends(make, reclaimed=True) == {("released", "already-released"), ("already-released", "released")}
 
 
-def test_buddies_given_back_at_once_are_joined() -> None:
-    """Whoever comes second joins both halves: none of them stays alone (I2)."""
-
-    def make() -> Scene:
-        stage = Stage(held=("10.0.0.0/27", "10.0.0.32/27"))
-        return stage.scene(releasing(stage, "10.0.0.0/27"), releasing(stage, "10.0.0.32/27"))
-
-    assert all_ends(make) == {("released", "released")}
-
-
-def test_cousins_given_back_at_once_are_joined() -> None:
-    """Releases that join at different levels leave no free buddies behind (I2)."""
+@pytest.mark.parametrize("held", [("10.0.0.0/27", "10.0.0.32/27"), ("10.0.0.0/27", "10.0.0.64/26")])
+def test_buddies_and_cousins_given_back_at_once(held: tuple[str, str]) -> None:
+    """Neither minds the other (I1), and upkeep joins what they leave (I2)."""
 
     def make() -> Scene:
-        stage = Stage(held=("10.0.0.0/27", "10.0.0.64/26"))
-        return stage.scene(releasing(stage, "10.0.0.0/27"), releasing(stage, "10.0.0.64/26"))
+        stage = Stage(held=held)
+        return stage.scene(*(releasing(stage, cidr) for cidr in held))
 
-    assert all_ends(make) == {("released", "released")}
+    assert all_ends(make, reclaimed=True) == {("released", "released")}
 
 
 @pytest.mark.parametrize("wanted", ["10.0.0.32/27", "10.0.0.64/26", "10.0.0.128/25", "10.0.0.192/26"])
 def test_a_release_whose_buddies_are_taken_meanwhile(wanted: str) -> None:
-    """The block joins what is free and nothing else, while any of its buddies is being taken (I1, I2)."""
+    """The block comes back as it is, while any of its buddies is being taken (I1, I2)."""
 
     def make() -> Scene:
         stage = Stage(held=("10.0.0.0/27",))
         return stage.scene(releasing(stage, "10.0.0.0/27"), allocating("b", cidr=wanted))
 
-    assert all_ends(make) == {("released", "allocated")}
+    assert all_ends(make, reclaimed=True) == {("released", "allocated")}
+
+
+@pytest.mark.parametrize("wanted", ["10.0.0.32/27", "10.0.0.64/26", "10.0.0.128/25", "10.0.0.0/26"])
+def test_upkeep_whose_buddies_are_taken_meanwhile(wanted: str) -> None:
+    """A run joins what is free and nothing else, while a part of it is being taken (I1, I2)."""
+
+    def make() -> Scene:
+        stage = Stage(held=("10.0.0.0/27",), released=("10.0.0.0/27",))
+        reclaiming = lambda desk: str(desk.reclaim(stage.pool.pool_id))  # noqa: E731
+        return stage.scene(reclaiming, allocating("b", cidr=wanted))
+
+    assert {ended for _, ended in all_ends(make, reclaimed=True)} == {"allocated"}
+
+
+def test_upkeep_and_a_release_that_does_not_cool() -> None:
+    """What comes back while a run joins is joined by this run or the next one (I1, I2)."""
+    both = ("10.0.0.0/27", "10.0.0.32/27")
+
+    def make() -> Scene:
+        stage = Stage(held=both, released=both[:1])
+        reclaiming = lambda desk: str(desk.reclaim(stage.pool.pool_id))  # noqa: E731
+        return stage.scene(reclaiming, releasing(stage, both[1]))
+
+    assert {ended for _, ended in all_ends(make, reclaimed=True)} == {"released"}
 
 
 def test_a_release_and_an_order_that_waits_for_it() -> None:
@@ -216,7 +244,7 @@ def test_a_create_and_its_delete_at_once() -> None:
 
     seen = set()
     for _, store, results in explore(make, LIMIT):
-        check(store, canonical=True)
+        check(store)
         assert [block for pool in store.plan().pools for block in store.allocations(pool)] == []
         seen.add(tuple(ends(results)))
     assert seen == {("allocated", "released"), ("SupersededError", "nothing-to-release")}
@@ -241,7 +269,100 @@ def test_an_allocation_is_verified_or_abandoned() -> None:
 
         return stage.scene(verifying, lambda desk: desk.abandon("a"))
 
-    assert all_ends(make) == {("verified", "unverified-delete"), ("NoSuchAllocationError", "released")}
+    assert all_ends(make, reclaimed=True) == {("verified", "unverified-delete"), ("NoSuchAllocationError", "released")}
+
+
+def standing_for(stage: Stage, *names: str) -> Grant:
+    """Hold a block whose release these resources stand for."""
+    grant = stage.desk.allocate(stage.desk.request("a", 26)).grant
+    for name in names:
+        stage.desk.verify(name, claim(grant))
+    return grant
+
+
+def held_in(store: Store) -> list[str]:
+    """Read what is allocated from pools."""
+    return [str(each.cidr) for pool in store.plan().pools for each in store.allocations(pool)]
+
+
+def test_two_that_stand_for_one_release_go_at_once() -> None:
+    """Whichever is the last makes the release, and exactly one of them is (I5)."""
+
+    def make() -> Scene:
+        stage = Stage()
+        grant = standing_for(stage, "d", "e")
+        return stage.scene(
+            lambda desk: desk.release_in_stack("d", grant), lambda desk: desk.release_in_stack("e", grant)
+        )
+
+    ended = all_ends(make, reclaimed=True)
+    assert ended == {("nothing-to-release", "released"), ("released", "nothing-to-release")}
+
+
+def test_one_comes_to_stand_for_a_release_while_the_other_goes() -> None:
+    """A renamed resource: the block stays for the new one to return, unless the old one went before it came (I5)."""
+
+    def make() -> Scene:
+        stage = Stage()
+        grant = standing_for(stage, "old")
+
+        def verifying(desk: Desk) -> str:
+            desk.verify("new", claim(grant))
+            return "verified"
+
+        return stage.scene(verifying, lambda desk: desk.release_in_stack("old", grant))
+
+    seen = set()
+    for _, store, results in explore(make, LIMIT):
+        check(store)
+        seen.add(tuple(ends(results)))
+        if results[0] == "verified":
+            assert held_in(store) == ["10.0.0.0/26"]
+            (grant,) = store.owner(Desk(store).request("a").owner).grants
+            assert grant.returners == ("new",), ends(results)
+    assert seen == {("verified", "nothing-to-release"), ("NoSuchAllocationError", "released")}
+
+
+@pytest.mark.parametrize("how", ["own", "announced"])
+def test_a_late_delete_and_an_answer_at_once(how: str) -> None:
+    """Once a newer request was answered with it the block stays; if the Delete was first, there is another (I4, I5)."""
+
+    def make() -> Scene:
+        stage = Stage()
+        grant = standing_for(stage, "d")
+
+        def deleting(desk: Desk) -> str:
+            if how == "own":
+                return desk.release("a", grant.allocation_id, at=NOON + 1000)
+            return desk.release_in_stack("d", grant, at=NOON + 1000)
+
+        return stage.scene(deleting, allocating("a", 26, at=NOON + 2000))
+
+    seen = set()
+    for _, store, results in explore(make, LIMIT):
+        check(store)
+        seen.add(tuple(ends(results)))
+        assert len(held_in(store)) == 1, ends(results)
+        assert isinstance(results[1], Allocated)
+        (grant,) = store.owner(Desk(store).request("a").owner).grants
+        assert grant.allocation_id == results[1].grant.allocation_id
+    assert seen == {("released", "allocated"), ("unverified-delete", "kept")}
+
+
+def test_an_unanswered_update_and_the_next_one_at_once() -> None:
+    """However they meet, what the first one allocated is not left over, and the second is served (I4)."""
+
+    def make() -> Scene:
+        stage = Stage()
+        held = stage.desk.allocate(stage.desk.request("a", 26)).grant.allocation_id
+        lost, wanted = stage.desk.request("a", 25, at=NOON + 1000), stage.desk.request("a", 27, at=NOON + 2000)
+        return stage.scene(lambda desk: desk.revise(lost, held), lambda desk: desk.revise(wanted, held))
+
+    seen = set()
+    for _, store, results in explore(make, LIMIT):
+        check(store)
+        seen.add(tuple(ends(results)))
+    assert seen <= {("allocated", "allocated"), ("SupersededError", "allocated")}
 
 
 def test_two_orders_of_what_has_cooled() -> None:

@@ -8,7 +8,7 @@ A failure prints the steps; `pytest --hypothesis-profile=search` looks for more,
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -16,13 +16,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ipam.adapters.memory import MemoryStore
 from ipam.domain.cidr import Cidr
-from ipam.domain.errors import CidrNotFreeError, IpamError, PoolExhaustedError, StoreUnavailableError
-from ipam.domain.owner import RETURNED_KEPT, digest
+from ipam.domain.errors import (
+    CidrNotFreeError,
+    IpamError,
+    NoSuchAllocationError,
+    PoolExhaustedError,
+    StoreUnavailableError,
+)
+from ipam.domain.owner import RETURNED_KEPT, Grant, digest
 from ipam.domain.pool import Quota, units
 from ipam.services.allocate import Allocated, AllocateRequest
 from ipam.services.plan import NewPool
 from ipam.services.provision import provision
-from tests.builders import ACCOUNT, REGION, Desk, FixedClock, SeededChance
+from tests.builders import ACCOUNT, REGION, Desk, FixedClock, SeededChance, claim
 from tests.faults import Faulty
 from tests.invariants import check
 
@@ -35,6 +41,7 @@ if TYPE_CHECKING:
 DESKS = 3
 OWNERS = 4
 COOLING = 60
+ANNOUNCERS = ("announcer", "other announcer")
 
 
 def addresses(cidr: Cidr) -> set[int]:
@@ -104,17 +111,23 @@ class Held:
     requested: int
     by_create: bool
     acknowledged: bool = False
+    returners: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Owner:
-    """A resource: what the service knows of it, and what CloudFormation does."""
+    """A resource: what the service knows of it, and what CloudFormation does.
+
+    `accepted` is what `physical_id` was the answer to; `before` what the resource asked for in an earlier life.
+    """
 
     grants: list[Held] = field(default_factory=list)
     fence: int = -1
     returned: list[str] = field(default_factory=list)
+    ended: dict[str, int] = field(default_factory=dict)
     physical_id: str | None = None
     accepted: AllocateRequest | None = None
+    before: AllocateRequest | None = None
     pending: tuple[AllocateRequest, str] | None = None
     to_delete: list[str] = field(default_factory=list)
 
@@ -131,13 +144,13 @@ class Owner:
 class Event:
     """One delivery."""
 
-    kind: Literal["create", "update", "delete", "delete-by-announcer", "abandon"]
+    kind: Literal["create", "update", "verify", "delete", "delete-by-announcer", "abandon"]
     owner: str
     request: AllocateRequest | None = None
     held: str = ""
-    before: AllocateRequest | None = None
     at: int = 0
-    claim: Any = None
+    announcer: str = ""
+    grant: Grant | None = None
 
 
 class AddressPlan(RuleBasedStateMachine):
@@ -174,6 +187,7 @@ class AddressPlan(RuleBasedStateMachine):
             self._took(self.spaces[pool.parent_id], Cidr.parse(cidr))
         self.owners = {f"resource {number}": Owner() for number in range(OWNERS)}
         self.history: list[Event] = []
+        self.late: list[Event] = []
         for name, bits in ((0, 2), (1, 3)):
             self.create(name, 0, bits, None, 0)
 
@@ -251,11 +265,24 @@ class AddressPlan(RuleBasedStateMachine):
         owner = f"resource {name}"
         if self.owners[owner].physical_id is not None:
             return
-        request = self._request(owner, self.pools[pool], bits, exact, by_create=True)
-        answer = self._serve(Event("create", owner, request), desk)
+        self._create(owner, self._request(owner, self.pools[pool], bits, exact), desk)
+
+    @precondition(lambda self: any(owner.before and not owner.physical_id for owner in self.owners.values()))
+    @rule(data=st.data(), desk=st.integers(0, DESKS - 1))
+    def put_back(self, data: st.DataObject, desk: int) -> None:
+        """A resource that was taken out of a template comes back as it was, its Delete served or not."""
+        name = data.draw(
+            st.sampled_from([name for name, owner in self.owners.items() if owner.before and not owner.physical_id])
+        )
+        before = self.owners[name].before
+        assert before is not None
+        self._create(name, self._again(before.ask, name), desk)
+
+    def _create(self, name: str, request: AllocateRequest, desk: int) -> None:
+        answer = self._serve(Event("create", name, request), desk)
         if isinstance(answer, Allocated):
-            self.owners[owner].physical_id = answer.grant.allocation_id
-            self.owners[owner].accepted = request
+            owner = self.owners[name]
+            owner.physical_id, owner.accepted = answer.grant.allocation_id, request
 
     @rule(
         name=st.integers(0, OWNERS - 1), pool=st.integers(0, 3), bits=st.integers(0, 5), desk=st.integers(0, DESKS - 1)
@@ -264,57 +291,54 @@ class AddressPlan(RuleBasedStateMachine):
         """A stack creates a resource and never hears of it: what follows is a Delete with an id that nobody made."""
         owner = f"resource {name}"
         if self.owners[owner].physical_id is None:
-            self._serve(
-                Event("create", owner, self._request(owner, self.pools[pool], bits, None, by_create=True)), desk
-            )
+            self._serve(Event("create", owner, self._request(owner, self.pools[pool], bits, None)), desk)
 
     @precondition(lambda self: any(owner.accepted and not owner.pending for owner in self.owners.values()))
     @rule(
         data=st.data(),
         pool=st.integers(0, 3),
         bits=st.integers(0, 5),
-        same=st.sampled_from(["other", "other", "other", "same", "in other words"]),
+        same=st.sampled_from(["other", "other", "other", "same", "in other words", "back", "back"]),
         desk=st.integers(0, DESKS - 1),
     )
     def update(self, data: st.DataObject, pool: int, bits: int, same: str, desk: int) -> None:
-        """A stack changes what it asks for, asks for the same again, or says the same in other words."""
+        """A stack asks for something else, for the same, for the same in other words, or for what it once had."""
         name = data.draw(
             st.sampled_from([name for name, owner in self.owners.items() if owner.accepted and not owner.pending])
         )
         owner = self.owners[name]
         assert owner.accepted is not None and owner.physical_id is not None
-        request = self._request(name, self.pools[pool], bits, None, by_create=False)
+        request = self._request(name, self.pools[pool], bits, None)
         held = owner.for_id(owner.physical_id)
         if same == "same":
-            request = self._again(owner.accepted.ask)
+            request = self._again(owner.accepted.ask, name)
         elif same == "in other words" and held is not None:
-            request = self._request(name, self.spaces[held.pool_id].pool, 0, None, by_create=False, cidr=held.cidr)
-        request = AllocateRequest(
-            self.admin.request(name).owner, ACCOUNT, request.ask, "", request.requested, "test", by_create=False
-        )
-        answer = self._serve(Event("update", name, request, owner.physical_id, owner.accepted), desk)
+            request = self._request(name, self.spaces[held.pool_id].pool, 0, None, cidr=held.cidr)
+        elif same == "back" and owner.before is not None:
+            request = self._again(owner.before.ask, name)
+        answer = self._serve(Event("update", name, request, owner.physical_id), desk)
         if isinstance(answer, Allocated):
             owner.pending = (request, answer.grant.allocation_id)
 
     @precondition(lambda self: any(owner.pending for owner in self.owners.values()))
     @rule(
         data=st.data(),
-        end=st.sampled_from(["accept", "roll back", "accept and roll back"]),
+        end=st.sampled_from(["accept", "accept", "roll back", "accept and roll back", "leave it"]),
         desk=st.integers(0, DESKS - 1),
     )
     def finish_an_update(self, data: st.DataObject, end: str, desk: int) -> None:
-        """An Update is accepted, or something else in the stack fails and it is rolled back."""
+        """An Update is accepted, or something fails and it is rolled back, or it is left as it failed."""
         name = data.draw(st.sampled_from([name for name, owner in self.owners.items() if owner.pending]))
         owner = self.owners[name]
         assert owner.pending is not None and owner.accepted is not None and owner.physical_id is not None
         forward, new_id = owner.pending
         owner.pending = None
         before, old_id = owner.accepted, owner.physical_id
-        if end != "roll back":
-            owner.accepted, owner.physical_id = forward, new_id
-        if end != "accept":
+        if end in {"accept", "accept and roll back"}:
+            owner.before, owner.accepted, owner.physical_id = owner.accepted, forward, new_id
+        if end in {"roll back", "accept and roll back"}:
             back = self._again(before.ask, name)
-            answer = self._serve(Event("update", name, back, owner.physical_id, forward), desk)
+            answer = self._serve(Event("update", name, back, owner.physical_id), desk)
             if not isinstance(answer, Allocated):
                 return
             old_id, owner.physical_id, owner.accepted = owner.physical_id, answer.grant.allocation_id, back
@@ -322,32 +346,62 @@ class AddressPlan(RuleBasedStateMachine):
             owner.to_delete.append(old_id)
 
     @precondition(lambda self: any(owner.to_delete for owner in self.owners.values()))
-    @rule(data=st.data(), desk=st.integers(0, DESKS - 1))
-    def clean_up(self, data: st.DataObject, desk: int) -> None:
-        """What an Update replaced is deleted."""
+    @rule(data=st.data(), late=st.booleans(), desk=st.integers(0, DESKS - 1))
+    def clean_up(self, data: st.DataObject, *, late: bool, desk: int) -> None:
+        """What an Update replaced is deleted, unless CloudFormation has gone back to it before it got there."""
         name = data.draw(st.sampled_from([name for name, owner in self.owners.items() if owner.to_delete]))
-        allocation_id = self.owners[name].to_delete.pop(0)
-        self._serve(Event("delete", name, held=allocation_id, at=self._now()), desk)
+        owner = self.owners[name]
+        allocation_id = owner.to_delete.pop(0)
+        if allocation_id != owner.physical_id and (owner.pending is None or allocation_id != owner.pending[1]):
+            self._send(Event("delete", name, held=allocation_id, at=self._now()), desk, late=late)
+
+    @precondition(lambda self: any(owner.physical_id for owner in self.owners.values()))
+    @rule(data=st.data(), announcer=st.sampled_from(ANNOUNCERS), desk=st.integers(0, DESKS - 1))
+    def verify(self, data: st.DataObject, announcer: str, desk: int) -> None:
+        """A resource comes to stand for the release of what another one of the stack has."""
+        name = data.draw(st.sampled_from([name for name, owner in self.owners.items() if owner.physical_id]))
+        grant = self._granted(name)
+        if grant is not None:
+            self._serve(Event("verify", name, at=self._now(), announcer=announcer, grant=grant), desk)
 
     @precondition(lambda self: any(owner.physical_id and not owner.pending for owner in self.owners.values()))
-    @rule(data=st.data(), announced=st.booleans(), desk=st.integers(0, DESKS - 1))
-    def delete(self, data: st.DataObject, *, announced: bool, desk: int) -> None:
-        """A stack is deleted: by the resource itself, or by the one that stands for the release."""
+    @rule(data=st.data(), announcer=st.sampled_from(ANNOUNCERS), late=st.booleans(), desk=st.integers(0, DESKS - 1))
+    def delete_an_announcer(self, data: st.DataObject, announcer: str, *, late: bool, desk: int) -> None:
+        """A resource that stands for a release, or never did, is deleted; the block goes with the last of them."""
+        name = data.draw(
+            st.sampled_from([name for name, owner in self.owners.items() if owner.physical_id and not owner.pending])
+        )
+        grant, owner = self._granted(name), self.owners[name]
+        if grant is None:
+            return
+        event = Event("delete-by-announcer", name, at=self._now(), announcer=announcer, grant=grant)
+        if self._send(event, desk, late=late) and owner.for_id(grant.allocation_id) is None:
+            self._gone(owner)
+
+    @precondition(lambda self: any(owner.physical_id and not owner.pending for owner in self.owners.values()))
+    @rule(data=st.data(), late=st.booleans(), desk=st.integers(0, DESKS - 1))
+    def delete(self, data: st.DataObject, *, late: bool, desk: int) -> None:
+        """A resource is deleted, and its Delete is served, or waits where nobody sees it."""
         name = data.draw(
             st.sampled_from([name for name, owner in self.owners.items() if owner.physical_id and not owner.pending])
         )
         owner = self.owners[name]
         assert owner.physical_id is not None
-        held = owner.for_id(owner.physical_id)
-        kind: Literal["delete", "delete-by-announcer"] = "delete"
-        said = None
-        if announced and held is not None:
-            kind, said = (
-                "delete-by-announcer",
-                self.store.owner(self.admin.request(name).owner).for_id(owner.physical_id),
-            )
-        self._serve(Event(kind, name, held=owner.physical_id, at=self._now(), claim=said), desk)
-        owner.physical_id = owner.accepted = None
+        self._send(Event("delete", name, held=owner.physical_id, at=self._now()), desk, late=late)
+        self._gone(owner)
+
+    @precondition(lambda self: self.late)
+    @rule(data=st.data(), desk=st.integers(0, DESKS - 1))
+    def deliver_at_last(self, data: st.DataObject, desk: int) -> None:
+        """A Delete that waited, for hours or in the dead-letter queue, is served long after it was signed."""
+        event = data.draw(st.sampled_from(self.late))
+        self.late.remove(event)
+        self._serve(event, desk)
+        owner = self.owners[event.owner]
+        if owner.physical_id and owner.for_id(owner.physical_id) is None:
+            # Only the last that stands for it can have ended what CloudFormation holds, as a Delete of its own stack.
+            assert event.kind == "delete-by-announcer"
+            self._gone(owner)
 
     @precondition(lambda self: len(self.history) % 3 == 0)
     @rule(name=st.integers(0, OWNERS - 1), desk=st.integers(0, DESKS - 1))
@@ -370,8 +424,24 @@ class AddressPlan(RuleBasedStateMachine):
         self.clock.advance(1)
         return self.clock.now()
 
-    def _request(  # noqa: PLR0913 - what a stack can say
-        self, name: str, pool: Pool, bits: int, exact: int | None, *, by_create: bool, cidr: Cidr | None = None
+    def _granted(self, name: str) -> Grant | None:
+        """Tell what a stack knows of the allocation that it holds."""
+        return self.store.owner(self.admin.request(name).owner).for_id(self.owners[name].physical_id)
+
+    def _gone(self, owner: Owner) -> None:
+        """CloudFormation has the resource no more."""
+        owner.before, owner.physical_id, owner.accepted, owner.pending = owner.accepted, None, None, None
+
+    def _send(self, event: Event, desk: int, *, late: bool) -> bool:
+        """Deliver a Delete now, or let it wait; say which."""
+        if late:
+            self.late.append(event)
+        else:
+            self._serve(event, desk)
+        return not late
+
+    def _request(
+        self, name: str, pool: Pool, bits: int, exact: int | None, *, cidr: Cidr | None = None
     ) -> AllocateRequest:
         width = {4: 32, 6: 128}[pool.family]
         if exact is not None:
@@ -384,11 +454,10 @@ class AddressPlan(RuleBasedStateMachine):
             pool=pool,
             family=pool.family,
             at=self._now(),
-            by_create=by_create,
         )
 
-    def _again(self, ask: Ask, name: str = "") -> AllocateRequest:
-        return AllocateRequest(self.admin.request(name).owner, ACCOUNT, ask, "", self._now(), "test", by_create=False)
+    def _again(self, ask: Ask, name: str) -> AllocateRequest:
+        return AllocateRequest(self.admin.request(name).owner, ACCOUNT, ask, "", self._now(), "test")
 
     def _serve(self, event: Event, desk: int) -> object:
         """Deliver an event until it is answered, and hold the answer against the model."""
@@ -417,21 +486,25 @@ class AddressPlan(RuleBasedStateMachine):
             self._allocates(owner, event.request, answer)
         elif event.kind == "update":
             self._revises(owner, event, answer)
+        elif event.kind == "verify":
+            self._verifies(owner, event, answer)
         else:
-            expected = self._abandons(owner, event.at) if event.kind == "abandon" else self._releases(owner, event)
-            assert not lossless or answer == expected, f"{answer} instead of {expected}"
+            expected = self._ends(owner, event)
+            assert not lossless or answer in expected, f"{answer} instead of {expected}"
         return answer
 
     def _deliver(self, event: Event, desk: Desk) -> object:
         match event:
             case Event("create", _, AllocateRequest() as request):
                 return desk.allocate(request)
-            case Event("update", _, AllocateRequest() as request, held, AllocateRequest() as before):
-                return desk.revise(request, held, before)
+            case Event("update", _, AllocateRequest() as request, held):
+                return desk.revise(request, held)
+            case Event("verify", at=at, announcer=announcer, grant=Grant() as grant):
+                return desk.verify(announcer, claim(grant), at=at)
             case Event("delete", owner, held=held, at=at):
                 return desk.release(owner, held, at=at)
-            case Event("delete-by-announcer", at=at, claim=claim):
-                return desk.release_in_stack("announcer", claim, at=at)
+            case Event("delete-by-announcer", at=at, announcer=announcer, grant=Grant() as grant):
+                return desk.release_in_stack(announcer, grant, at=at)
             case _:
                 return desk.abandon(event.owner, at=event.at)
 
@@ -444,6 +517,7 @@ class AddressPlan(RuleBasedStateMachine):
         if held is not None:
             assert isinstance(answer, Allocated), answer
             assert (answer.outcome, answer.grant.allocation_id) == ("kept", held.allocation_id)
+            held.requested = max(held.requested, request.requested)
             return
         assert ask.pool_id is not None
         space = self.spaces[ask.pool_id]
@@ -467,49 +541,84 @@ class AddressPlan(RuleBasedStateMachine):
         space.held[grant.allocation_id] = grant.cidr
         owner.grants.append(
             Held(
-                grant.allocation_id, space.pool.pool_id, grant.cidr, {digest(ask)}, request.requested, request.by_create
+                grant.allocation_id, space.pool.pool_id, grant.cidr, {digest(ask)}, request.requested, grant.by_create
             )
         )
 
     def _revises(self, owner: Owner, event: Event, answer: object) -> None:
-        """What satisfies the new ask is kept; a rollback takes back what was never accepted."""
-        assert event.request is not None and event.before is not None
+        """What satisfies the new ask is kept; whatever an earlier Update left and nobody accepted is released."""
+        assert event.request is not None
         request, ask = event.request, event.request.ask
-        held = owner.for_ask(ask)
         known = owner.for_id(event.held)
-        if held is None and known is not None and (ask.pool_id, ask.cidr) == (known.pool_id, known.cidr):
-            held = known
-        if (
-            held is None
-            and known is not None
-            and (ask.pool_id, ask.netmask_length) == (known.pool_id, known.cidr.length)
-        ):
-            held = known
-        if held is None:
+        wanted = owner.for_ask(ask)
+        if wanted is None and known is not None and ask.pool_id == known.pool_id:
+            same = ask.cidr == known.cidr if ask.cidr else ask.netmask_length == known.cidr.length
+            wanted = known if same else None
+        left = [
+            held
+            for held in owner.grants
+            if held is not wanted
+            and held is not known
+            and not (held.acknowledged or held.by_create)
+            and held.requested < request.requested
+        ]
+        fence = max([owner.fence, *(held.requested for held in left)])
+        for held in left:
+            self._gives_back(owner, held, held.requested)
+        if left:
+            # No older Update comes back; how much more is fenced is the service's choice, but never the Update itself.
+            stored = self.store.owner(request.owner).fence
+            assert stored is not None and stored >= fence
+            assert wanted is not None or stored < request.requested or stored == fence
+            owner.fence = stored
+        if wanted is None:
             self._allocates(owner, request, answer)
-            return
-        assert isinstance(answer, Allocated), answer
-        assert (answer.outcome, answer.grant.allocation_id) == ("kept", held.allocation_id)
-        if held.allocation_id != event.held:
-            return
-        other = owner.for_ask(event.before.ask)
-        if (
-            other
-            and other is not held
-            and not (other.acknowledged or other.by_create)
-            and other.requested <= request.requested
-        ):
-            self._gives_back(owner, other, request.requested)
-        held.acknowledged = True
-        held.asks.add(digest(ask))
-        owner.fence = max(owner.fence, request.requested)
+            if isinstance(answer, Allocated):
+                assert not answer.grant.by_create
+        else:
+            assert isinstance(answer, Allocated), answer
+            assert (answer.outcome, answer.grant.allocation_id) == ("kept", wanted.allocation_id)
+            wanted.requested = max(wanted.requested, request.requested)
+            wanted.asks.add(digest(ask))
+            if wanted is known:
+                owner.fence = max(owner.fence, request.requested)
+        if known is not None and isinstance(answer, Allocated):
+            known.acknowledged = True
 
-    def _releases(self, owner: Owner, event: Event) -> str:
-        held = owner.for_id(event.held)
-        if held is not None:
-            self._gives_back(owner, held, event.at)
-            return "released"
-        return "already-released" if event.held in owner.returned[-RETURNED_KEPT:] else "unverified-delete"
+    def _verifies(self, owner: Owner, event: Event, answer: object) -> None:
+        """Who is told that what it says is true stands for the release from then on, and proves that it is known."""
+        assert event.grant is not None
+        held = owner.for_id(event.grant.allocation_id)
+        if held is None:
+            assert isinstance(answer, NoSuchAllocationError), answer
+            return
+        assert isinstance(answer, Grant), answer
+        held.acknowledged = True
+        held.requested = max(held.requested, event.at)
+        if event.announcer not in held.returners:
+            held.returners.append(event.announcer)
+
+    def _ends(self, owner: Owner, event: Event) -> set[str]:
+        """A Delete ends what is not younger than it is; of several that stand for a release, the last one does."""
+        if event.kind == "abandon":
+            return {self._abandons(owner, event.at)}
+        allocation_id = event.held if event.grant is None else event.grant.allocation_id
+        held = owner.for_id(allocation_id)
+        if held is None:
+            # Too old in any case: a process that has not heard of the release may say so and look no further.
+            late = {"unverified-delete"} if event.at < owner.ended.get(allocation_id, 0) else set()
+            known = allocation_id in owner.returned[-RETURNED_KEPT:]
+            return {"already-released" if known else "unverified-delete"} | late
+        if event.at < held.requested:
+            return {"unverified-delete"}
+        if event.kind == "delete-by-announcer":
+            if event.announcer not in held.returners:
+                return {"unverified-delete"}
+            if len(held.returners) > 1:
+                held.returners.remove(event.announcer)
+                return {"nothing-to-release"}
+        self._gives_back(owner, held, event.at)
+        return {"released"}
 
     def _abandons(self, owner: Owner, at: int) -> str:
         unaccepted = [
@@ -518,7 +627,7 @@ class AddressPlan(RuleBasedStateMachine):
         for held in unaccepted:
             self._gives_back(owner, held, at)
             if owner.physical_id == held.allocation_id:
-                owner.physical_id = owner.accepted = owner.pending = None
+                self._gone(owner)
         if any(held.acknowledged or not held.by_create for held in owner.grants):
             return "released" if unaccepted else "unverified-delete"
         owner.fence = max(owner.fence, at)
@@ -528,6 +637,7 @@ class AddressPlan(RuleBasedStateMachine):
         self.spaces[held.pool_id].give_back(held.allocation_id, self.clock.now())
         owner.grants.remove(held)
         owner.returned.append(held.allocation_id)
+        owner.ended[held.allocation_id] = held.requested
         owner.fence = max(owner.fence, at)
 
     # ------------------------------------------------------------------------------------------ what always has to hold
@@ -537,6 +647,27 @@ class AddressPlan(RuleBasedStateMachine):
         """I1 to I7, read off the store."""
         if hasattr(self, "store"):
             check(self.store)
+
+    @invariant()
+    def what_cloudformation_holds_is_there(self) -> None:
+        """However late and however often anything came: what a resource was given and not deleted is allocated."""
+        if hasattr(self, "owners"):
+            for name, owner in self.owners.items():
+                assert owner.physical_id is None or owner.for_id(owner.physical_id), f"{name} has lost its block"
+
+    @invariant()
+    def the_records_are_what_the_model_says(self) -> None:
+        """Grant by grant: what was answered when, what is known, and who stands for its release."""
+        for name, owner in getattr(self, "owners", {}).items():
+            record = self.store.owner(self.admin.request(name).owner)
+            assert {
+                (grant.allocation_id, grant.requested, grant.acknowledged, grant.by_create, grant.returners)
+                for grant in record.grants
+            } == {
+                (held.allocation_id, held.requested, held.acknowledged, held.by_create, tuple(held.returners))
+                for held in owner.grants
+            }
+            assert record.fence == (None if owner.fence < 0 else owner.fence)
 
     @invariant()
     def the_store_is_what_the_model_says(self) -> None:

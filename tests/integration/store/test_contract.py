@@ -213,7 +213,10 @@ def test_the_facts_that_are_not_there_come_back_so(store: Store) -> None:
     empty = OwnerRecord(owner_key())
     commit(store, PutOwner(empty, expires=None))
     assert store.owner(owner_key()) == empty.stored()
-    commit(store, PutOwner(replace(empty, version=1, grants=(replace(GRANT, acknowledged=True, asks=(), returners=()),)), None))
+    commit(
+        store,
+        PutOwner(replace(empty, version=1, grants=(replace(GRANT, acknowledged=True, asks=(), returners=()),)), None),
+    )
     (grant,) = store.owner(owner_key()).grants
     assert grant.acknowledged and grant.asks == grant.returners == ()
 

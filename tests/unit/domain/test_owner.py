@@ -119,7 +119,7 @@ def test_only_so_many_stand_for_a_release() -> None:
 )
 def test_never_accepted_is_what_an_earlier_update_left(facts: dict[str, object], *, released: bool) -> None:
     """Only an Update's allocation, older than the Update, never acknowledged, and neither held nor wanted."""
-    grant = replace(GRANT, by_create=False, **facts)  # type: ignore[arg-type]
+    grant = replace(GRANT, **({"by_create": False} | facts))  # type: ignore[arg-type]
     record = OWNER.with_grant(replace(GRANT, allocation_id="held")).with_grant(grant)
     assert record.never_accepted("held", None, NOON + 5) == ((grant,) if released else ())
     assert record.never_accepted("held", grant, NOON + 5) == ()

@@ -55,9 +55,9 @@ def test_a_response_endpoint_has_one_form(endpoint: str) -> None:
         Settings.from_environment(ENVIRONMENT | {"IPAM_RESPONSE_ENDPOINT": endpoint})
 
 
-@pytest.mark.parametrize(("remaining", "reserve"), [(30_000, RESERVE), (3_000, 1_000)])
+@pytest.mark.parametrize(("remaining", "reserve"), [(30_000, RESERVE), (3_000, 1_500)])
 def test_a_deadline_keeps_time_for_the_answer(remaining: int, reserve: int) -> None:
-    """A commit is begun only while its answer can still be delivered; a short function keeps a third of its time."""
+    """A commit is begun only while its answer can still be delivered; a short function keeps half of its time."""
     left = [remaining]
     deadline = LambdaDeadline(lambda: left[0])
     left[0] = reserve

@@ -6,6 +6,7 @@ import pytest
 
 from ipam.domain.change import Change, PutAudit, PutFree, TakeFree
 from ipam.domain.errors import OutOfTimeError
+from ipam.domain.free_space import MAX_JOINED
 from ipam.services.audit import note
 from ipam.services.reclaim import BATCH, reclaim
 from tests.builders import Desk, block
@@ -15,6 +16,7 @@ from tests.invariants import check
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ipam.domain.owner import Grant
     from ipam.domain.pool import Pool
 
     MakePool = Callable[..., Pool]
@@ -154,6 +156,71 @@ def test_halves_left_side_by_side_are_joined(desk: Desk, pool_of: MakePool) -> N
     desk.store.commit(Change((TakeFree(pool.pool_id, block("10.0.0.0/24")), *frees, audit)))
     assert desk.reclaim(pool.pool_id)
     assert desk.free(pool.pool_id) == ["10.0.0.0/24"]
+    check(desk.store, canonical=True)
+
+
+def give_back(desk: Desk, *grants: tuple[str, Grant]) -> None:
+    """Release blocks, each by a process of its own."""
+    for name, grant in grants:
+        assert desk.another().release(name, grant.allocation_id) == "released"
+
+
+def test_what_is_given_back_is_joined(desk: Desk, pool_of: MakePool) -> None:
+    """I2: as blocks come back, in whatever order, upkeep lets each grow over its free buddies."""
+    pool = pool_of("10.0.0.0/24")
+    held = [desk.allocate(desk.request(f"n{number}", 27)).grant for number in range(8)]
+    for number in (3, 0, 7, 2, 5, 1, 4, 6):
+        give_back(desk, (f"n{number}", held[number]))
+        check(desk.store)
+        desk.reclaim(pool.pool_id)
+        check(desk.store, canonical=True)
+    assert desk.free(pool.pool_id) == ["10.0.0.0/24"]
+
+
+def test_an_order_joins_what_was_given_back(desk: Desk, pool_of: MakePool) -> None:
+    """I2: what releases leave side by side is no reason to call a pool exhausted."""
+    pool_of("10.0.0.0/24")
+    held = [desk.allocate(desk.request(f"n{number}", 28)).grant for number in range(16)]
+    give_back(desk, *((f"n{number}", grant) for number, grant in enumerate(held)))
+    assert desk.another().allocate(desk.request("all", 24)).grant.cidr == block("10.0.0.0/24")
+    check(desk.store, canonical=True)
+
+
+def test_provisioned_cidrs_stay_apart(desk: Desk, pool_of: MakePool) -> None:
+    """A free block does not grow beyond the CIDR that was provisioned, though its buddy is free and the pool's own."""
+    pool = pool_of("10.0.0.0/24", "10.0.1.0/24")
+    give_back(desk, ("a", desk.allocate(desk.request("a", cidr="10.0.0.0/25")).grant))
+    desk.reclaim(pool.pool_id)
+    assert desk.free(pool.pool_id) == ["10.0.0.0/24", "10.0.1.0/24"]
+    check(desk.store, canonical=True)
+
+
+@pytest.mark.parametrize(("provisioned", "length"), [("10.0.0.0/8", 32), ("2001:db8::/32", 128), ("::/0", 128)])
+def test_more_levels_than_one_change_takes_are_joined_in_one_run(
+    desk: Desk, pool_of: MakePool, provisioned: str, length: int
+) -> None:
+    """I2: a block grows level by level to the whole CIDR, in as many changes as transactions need."""
+    family = block(provisioned).family
+    pool = pool_of(provisioned, family=family)
+    give_back(desk, ("a", desk.allocate(desk.request("a", length, family=family)).grant))
+    watched = Recorder(desk.store)
+    assert desk.another(watched).reclaim(pool.pool_id, family)
+    assert desk.free(pool.pool_id, family) == [provisioned]
+    assert len(watched.committed) == -(-(length - block(provisioned).length) // MAX_JOINED)
+    check(desk.store, canonical=True)
+
+
+@pytest.mark.parametrize("commits", range(3))
+def test_a_buddy_that_is_taken_meanwhile_is_not_joined(desk: Desk, pool_of: MakePool, commits: int) -> None:
+    """I1, I2: between the read of free buddies and a commit somebody takes one: it is left, and the rest is joined."""
+    pool = pool_of("10.0.0.0/24")
+    held = [desk.allocate(desk.request(f"n{number}", 27)).grant for number in range(8)]
+    give_back(desk, *((f"n{number}", held[number]) for number in (0, 1, 2, 3, 5, 6, 7)))
+    taking = lambda: desk.another().allocate(desk.request("b", cidr="10.0.0.192/27"))  # noqa: E731
+    desk.another(Interrupted(desk.store, *[None] * commits, taking)).reclaim(pool.pool_id)
+    check(desk.store)
+    desk.reclaim(pool.pool_id)
+    assert desk.free(pool.pool_id) == ["10.0.0.0/25", "10.0.0.160/27", "10.0.0.224/27"]
     check(desk.store, canonical=True)
 
 

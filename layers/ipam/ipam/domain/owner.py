@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 RETURNED_KEPT: Final = 8
 """How many ids of returned allocations an owner record remembers: bounded, and far more than one resource has."""
 
+ASKS_KEPT: Final = 16
+"""In how many words an allocation may be asked for; a block that satisfies older ones is found again all the same."""
+
 RETURNERS_KEPT: Final = 8
 """How many resources of a stack may stand for the release of one allocation; a sensible template has one."""
 
@@ -78,6 +81,10 @@ class Grant:
         """The grant once another request is answered with it."""
         return replace(self, requested=max(self.requested, requested))
 
+    def standing_for(self, ask: str) -> Grant:
+        """The grant once it answers what is asked in these words too."""
+        return self if ask in self.asks else replace(self, asks=(*self.asks, ask)[-ASKS_KEPT:])
+
     def returned_by(self, name: str, requested: int) -> Grant:
         """The grant once a resource of the stack stands for its release, which proves that the stack knows it."""
         names = self.returners if name in self.returners else (*self.returners, name)[-RETURNERS_KEPT:]
@@ -124,6 +131,10 @@ class OwnerRecord:
     def for_id(self, allocation_id: str | None) -> Grant | None:
         """The live allocation of that id."""
         return next((grant for grant in self.grants if grant.allocation_id == allocation_id), None)
+
+    def has_had(self, allocation_id: str) -> bool:
+        """Whether the owner holds the allocation of that id, or has given it back lately."""
+        return allocation_id in self.returned or self.for_id(allocation_id) is not None
 
     def supersedes(self, requested: int) -> bool:
         """Whether a request that was made at that time comes too late to allocate."""

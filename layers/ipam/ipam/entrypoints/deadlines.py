@@ -13,7 +13,7 @@ RESERVE: Final = 14_000
 """Milliseconds that a commit and the delivery of its answer may need at worst: three calls of the store that are not
 answered within two seconds, with their waits (`ipam.adapters.aws`), then one of S3 (`ipam.entrypoints.delivery`)."""
 
-RESERVE_SHARE: Final = 3
+RESERVE_SHARE: Final = 2
 """A function with less time keeps one part in so many, or it would refuse everything."""
 
 

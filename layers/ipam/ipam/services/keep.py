@@ -6,7 +6,6 @@ kept one stands for, and that it lives on, so that an older Delete which is stil
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ipam.domain.change import DescribeAllocation
@@ -33,13 +32,16 @@ def keep(ports: Ports, request: AllocateRequest, record: OwnerRecord, grant: Gra
     Returns:
         Whether that is noted; if not, the record has changed, and what to answer has to be decided anew.
     """
-    wanted = digest(request.ask)
-    asks = grant.asks if wanted in grant.asks else (*grant.asks, wanted)
-    after = record.with_grant(replace(grant.answered(request.requested), asks=asks)).knowing(request.held)
+    kept = grant.answered(request.requested).standing_for(digest(request.ask))
+    after = record.with_grant(kept).knowing(request.held)
     if grant.allocation_id == request.held:
         # The resource stays what it was: what older requests asked for is over.
         after = after.fenced(request.requested)
     if set(after.grants) == set(record.grants) and after.fence == record.fence:
         return True
+    audit = note_request(ports, "kept", request, grant)
+    if request.requested < grant.requested:
+        # A later request has described it since.
+        return note_owner(ports, after, None, deadline, audit)
     described = DescribeAllocation(grant.pool_id, grant.cidr, grant.allocation_id, request.description)
-    return note_owner(ports, after, None, deadline, note_request(ports, "kept", request, grant), described)
+    return note_owner(ports, after, None, deadline, audit, described)

@@ -100,31 +100,31 @@ def release_in_stack(ports: Ports, request: ReleaseRequest, claim: Claim, deadli
         deadline: ends the work before a commit that could not be answered.
     """
     for attempt in range(MAX_ATTEMPTS):
-        record = _holder(ports, request.owner.party, claim)
-        if record is None:
-            return "unverified-delete"
-        grant = record.for_id(claim.allocation_id)
-        if grant is None:
+        # What a record that may be a moment old allows is verified by the change; what it does not is read again.
+        records = ports.store.owners(request.owner.party) if attempt else ports.store.owners_hint(request.owner.party)
+        record = next((each for each in records if each.has_had(claim.allocation_id)), None)
+        grant = None if record is None else record.for_id(claim.allocation_id)
+        if record is not None and grant is None:
             return "already-released"
+        if record is None or grant is None or not _stands_for(request, claim, grant):
+            if attempt:
+                return "unverified-delete"
+            continue
         holder = ReleaseRequest(record.owner, request.account, request.requested, request.cause)
         others = tuple(name for name in grant.returners if name != request.owner.name)
-        if not claim.fits(grant) or others == grant.returners or not grant.ends_with(request.requested):
-            return "unverified-delete"
         if not others:
-            return _give_back(ports, holder, record, grant, deadline, by=request.owner.name)
-        if _withdraw(ports, holder, record, replace(grant, returners=others), deadline):
+            outcome = _give_back(ports, holder, record, grant, deadline, by=request.owner.name)
+            if outcome != "unverified-delete":
+                return outcome
+        elif _withdraw(ports, holder, record, replace(grant, returners=others), deadline):
             return "nothing-to-release"
         back_off(ports, attempt)
     raise ContendedError(request.owner.name, MAX_ATTEMPTS)
 
 
-def _holder(ports: Ports, party: str, claim: Claim) -> OwnerRecord | None:
-    """Find the resource of a stack that holds, or has held, what a claim names; a moment old where that shows it."""
-    for read in (ports.store.owners_hint, ports.store.owners):
-        for record in read(party):
-            if claim.allocation_id in record.returned or record.for_id(claim.allocation_id) is not None:
-                return record
-    return None
+def _stands_for(request: ReleaseRequest, claim: Claim, grant: Grant) -> bool:
+    """Whether a resource stands for the release of a grant, says what is true of it, and is not late."""
+    return claim.fits(grant) and request.owner.name in grant.returners and grant.ends_with(request.requested)
 
 
 def _withdraw(ports: Ports, holder: ReleaseRequest, record: OwnerRecord, grant: Grant, deadline: Deadline) -> bool:

@@ -76,4 +76,5 @@ def _serves(plan: Plan, ask: Ask, pool_id: str) -> bool:
 
 
 def _as_release(request: AllocateRequest) -> ReleaseRequest:
-    return ReleaseRequest(request.owner, request.account, request.requested, request.cause)
+    """Give back on an Update's word, and fence what is older than it, but not the Update itself."""
+    return ReleaseRequest(request.owner, request.account, request.requested - 1, request.cause)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.builders import ACCOUNT, STACK
+
+if TYPE_CHECKING:
+    from ipam.domain.pool import Pool
+    from tests.builders import Desk
+    from tests.unit.cli.conftest import Keyboard
+
+
+def test_allocations_are_listed_by_address(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
+    """Each with its holder: stack, resource, account, since when and what for."""
+    desk.clock.milliseconds += 7
+    desk.allocate(desk.request("Second", 24, pool=vpcs, description='of the shop, "large"'))
+    desk.allocate(desk.request("First", cidr="10.0.200.0/24", pool=vpcs))
+    held, other = ipam.json("allocation", "list", "vpcs")
+    assert (held["cidr"], other["cidr"]) == ("10.0.0.0/24", "10.0.200.0/24")
+    assert (held["holder_type"], held["holder"], held["holder_id"]) == ("stack", "net", STACK)
+    assert (held["resource"], held["account"], held["allocation_type"]) == ("Second", ACCOUNT, "vpc")
+    assert (held["created"], held["description"]) == ("2027-01-15T08:01:00.007Z", 'of the shop, "large"')
+    assert ipam.csv("allocation", "list", vpcs.pool_id)[0] == {name: str(value) for name, value in held.items()}
+    assert "net" in ipam("allocation", "list", "vpcs")
+
+
+def test_export_has_every_allocation(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
+    """What scopes gave to pools, pools to pools, and pools to stacks: all of it, in both forms alike."""
+    given = desk.allocate(desk.request(length=24, pool=vpcs)).grant
+    exported = json.loads(ipam("export", "--format", "json"))
+    assert [(each["pool"], each["holder_type"], each["holder"], each["cidr"]) for each in exported] == [
+        ("private", "pool", "corporate", "10.0.0.0/8"),
+        ("corporate", "pool", "vpcs", "10.0.0.0/16"),
+        ("vpcs", "stack", "net", "10.0.0.0/24"),
+    ]
+    assert exported[2]["allocation_id"] == given.allocation_id
+    header, *lines = ipam("export").splitlines()
+    assert header.split(",") == list(exported[0])
+    assert len(lines) == 3
+
+
+def test_history_tells_a_life(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
+    """What happened to a pool is told oldest first, though it is stored by address."""
+    late = desk.allocate(desk.request("Late", cidr="10.0.128.0/24", pool=vpcs)).grant
+    desk.clock.advance(5)
+    desk.allocate(desk.request("Early", cidr="10.0.0.0/24", pool=vpcs))
+    desk.clock.advance(5)
+    desk.release("Late", late.allocation_id)
+    told = ipam.json("history", "vpcs")
+    assert [(each["event"], each["resource"]) for each in told] == [
+        ("pool-created", None),
+        ("allocated", "Late"),
+        ("allocated", "Early"),
+        ("released", "Late"),
+    ]
+    assert (told[3]["cidr"], told[3]["allocation_id"]) == ("10.0.128.0/24", late.allocation_id)
+    assert [each["at"] for each in told] == sorted(each["at"] for each in told)
+    assert (told[1]["holder"], told[1]["holder_id"], told[1]["account"]) == ("net", STACK, ACCOUNT)
+
+
+def test_history_of_a_block(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
+    """With a CIDR only records are told whose block is it, in it or around it."""
+    desk.allocate(desk.request("Inside", cidr="10.0.1.0/24", pool=vpcs))
+    desk.allocate(desk.request("Beside", cidr="10.0.4.0/24", pool=vpcs))
+    assert [each["resource"] for each in ipam.json("history", "vpcs", "10.0.0.0/22")] == ["Inside"]
+    assert [each["resource"] for each in ipam.json("history", "vpcs", "10.0.1.128/25")] == ["Inside"]
+    assert ipam("history", "vpcs", "10.0.8.0/24") == "none\n"
+
+
+def test_a_scope_has_a_history_too(ipam: Keyboard, vpcs: Pool) -> None:
+    """By name or id; what it gave to pools is in it."""
+    told = ipam.json("history", "private")
+    assert [each["event"] for each in told] == ["scope-created", "allocated"]
+    assert told[1]["holder"] == "corporate"
+    assert ipam.json("history", vpcs.scope_id) == told

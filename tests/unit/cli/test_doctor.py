@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, get_args
+
+import pytest
+
+from ipam.adapters.dynamodb import keys
+from ipam.domain.allocation import Allocation
+from ipam.domain.change import ChangeQuota
+from ipam.domain.owner import OwnerKey
+from ipam.domain.pool import ProvisionedCidr
+from ipam.entrypoints.cli.render_doctor import SENTENCES
+from ipam.services.soundness import Kind
+from tests.builders import ACCOUNT, STACK, block
+from tests.faults import Around
+from tests.invariants import check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ipam.domain.owner import OwnerRecord
+    from ipam.domain.pool import Pool
+    from ipam.services.ports import Store
+    from tests.builders import Desk
+    from tests.unit.cli.conftest import Keyboard
+
+
+class Surgeon:
+    """Breaks what is stored, as no service ever would."""
+
+    def __init__(self, desk: Desk, pool: Pool) -> None:
+        self.desk = desk
+        self.pool = pool
+        self.rows: dict[str, Any] = desk.store._partitions  # type: ignore[attr-defined]
+
+    def put(self, key: keys.Key, record: object) -> None:
+        """Store a record under any key."""
+        self.rows[key.partition][key.sort] = record
+
+    def remove(self, key: keys.Key) -> None:
+        """Lose a record."""
+        del self.rows[key.partition][key.sort]
+
+    def free(self, cidr: str) -> None:
+        """Make a block free, whoever holds it."""
+        self.put(keys.free(self.pool.pool_id, block(cidr)), block(cidr))
+
+    def change_owner(self, name: str, change: Callable[[OwnerRecord], OwnerRecord], to: str = "") -> None:
+        """Change an owner's record, or store it as another owner's."""
+        record = self.desk.store.owner(OwnerKey(STACK, name))
+        key = OwnerKey(STACK, to or name)
+        self.put(keys.owner(key), replace(change(record), owner=key))
+
+
+@pytest.fixture
+def surgeon(desk: Desk, vpcs: Pool) -> Surgeon:
+    """At a table with two allocations, `A` 10.0.0.0/24 and `B` 10.0.1.0/24, of which nothing is broken yet."""
+    desk.allocate(desk.request("A", 24, pool=vpcs))
+    desk.allocate(desk.request("B", 24, pool=vpcs))
+    return Surgeon(desk, vpcs)
+
+
+def overlap(at: Surgeon) -> None:
+    at.free("10.0.0.128/25")
+
+
+def gap(at: Surgeon) -> None:
+    at.remove(keys.free(at.pool.pool_id, block("10.0.2.0/23")))
+
+
+def outside(at: Surgeon) -> None:
+    at.free("10.99.0.0/24")
+
+
+def not_from_parent(at: Surgeon) -> None:
+    cidr = block("10.4.0.0/24")
+    at.put(keys.provisioned(at.pool.pool_id, cidr), ProvisionedCidr(at.pool.pool_id, cidr, "", 0))
+    at.free("10.4.0.0/24")
+
+
+def not_provisioned(at: Surgeon) -> None:
+    at.remove(keys.provisioned(at.pool.pool_id, block("10.0.0.0/16")))
+
+
+def no_such_parent(at: Surgeon) -> None:
+    at.put(keys.pool(at.pool.pool_id), replace(at.pool, source_pool_id=None, scope_id="ipam-scope-lost"))
+
+
+def no_grant(at: Surgeon) -> None:
+    at.change_owner("A", lambda record: replace(record, grants=()))
+
+
+def no_allocation(at: Surgeon) -> None:
+    at.remove(keys.allocation(at.pool.pool_id, block("10.0.0.0/24")))
+    at.free("10.0.0.0/24")
+
+
+def other_facts(at: Surgeon) -> None:
+    def elsewhere(record: OwnerRecord) -> OwnerRecord:
+        return replace(record, grants=(replace(record.grants[0], cidr=block("10.0.9.0/24")),))
+
+    at.change_owner("A", elsewhere)
+
+
+def granted_twice(at: Surgeon) -> None:
+    at.change_owner("A", lambda record: record, to="Copy")
+
+
+def asked_once(at: Surgeon) -> None:
+    (grant,) = at.desk.record("B").grants
+    at.change_owner("A", lambda record: replace(record, grants=(*record.grants, grant)))
+    at.remove(keys.owner(OwnerKey(STACK, "B")))
+
+
+def held_and_returned(at: Surgeon) -> None:
+    at.change_owner("A", lambda record: replace(record, returned=(record.grants[0].allocation_id,)))
+
+
+def count(at: Surgeon) -> None:
+    at.put(keys.quota(ACCOUNT, at.pool.pool_id), ChangeQuota(ACCOUNT, at.pool.pool_id, 3, 512))
+
+
+VIOLATIONS: list[tuple[Callable[[Surgeon], None], str, Kind, str]] = [
+    (overlap, "I1", "overlap", "10.0.0.128/25 and 10.0.0.0/24 both are blocks of pool vpcs"),
+    (gap, "I1", "gap", "10.0.2.0/23 is provisioned to pool vpcs"),
+    (outside, "I1", "outside", "10.99.0.0/24 is a block of pool vpcs"),
+    (not_from_parent, "I3", "not-from-parent", "10.4.0.0/24 is provisioned to pool vpcs, but corporate"),
+    (not_provisioned, "I3", "not-provisioned", "gives 10.0.0.0/16 to pool vpcs"),
+    (no_grant, "I4", "no-grant", "(10.0.0.0/24 of pool vpcs) is unknown to its owner, A of arn:aws:"),
+    (no_allocation, "I4", "no-allocation", "(10.0.0.0/24 of pool vpcs), which is not there"),
+    (other_facts, "I4", "other-facts", "is 10.0.0.0/24 of arn:aws:"),
+    (granted_twice, "I4", "granted-twice", "is in two owner records"),
+    (asked_once, "I4", "asked-once-granted-twice", "A of arn:aws:"),
+    (held_and_returned, "I4", "held-and-returned", "both holds and has returned"),
+    (
+        count,
+        "quota",
+        "count",
+        "account 111122223333 holds 2 allocations, 512 units of pool vpcs, but its quota counts 3",
+    ),
+]
+
+
+def test_a_sound_table_is_sound(ipam: Keyboard, surgeon: Surgeon, desk: Desk) -> None:
+    """Exit code 0, the word sound, what was read; nothing is written and nothing waited for."""
+    told = ipam("doctor")
+    assert "read 3 pools and scopes, 4 allocations, 4 holders" in told
+    assert told.endswith("sound\n")
+    assert ipam.json("doctor") == []
+    assert "commit" not in ipam.calls
+    assert desk.clock.slept == []
+    check(surgeon.desk.store)
+
+
+@pytest.mark.parametrize(("breaks", "invariant", "kind", "words"), VIOLATIONS, ids=[each[2] for each in VIOLATIONS])
+def test_a_violation_is_found(
+    ipam: Keyboard, surgeon: Surgeon, breaks: Callable[[Surgeon], None], invariant: str, kind: Kind, words: str
+) -> None:
+    """Each way to break an invariant is reported under its number, with its facts in a sentence; exit code 2."""
+    breaks(surgeon)
+    done = ipam.run("doctor")
+    assert done.exit_code == 2
+    assert f"{invariant} " in done.stdout and words in done.stdout.replace("\n", " ")
+    listed = ipam.run("doctor", "-o", "csv").stdout
+    assert f"violation,{invariant},{kind},vpcs," in listed
+
+
+def test_a_lost_scope_is_found(ipam: Keyboard, surgeon: Surgeon) -> None:
+    """A pool whose parent is gone is told, and so is the space that its old parent still gives it."""
+    no_such_parent(surgeon)
+    told = ipam.run("doctor").stdout
+    assert "pool vpcs has its space from ipam-scope-lost, which does not exist" in told
+
+
+def test_every_violation_has_a_sentence_and_a_test() -> None:
+    """No kind of finding is without words, and none without an example here."""
+    assert set(SENTENCES) == set(get_args(Kind))
+    assert set(get_args(Kind)) == {each[2] for each in VIOLATIONS} | {"free-buddies", "no-such-parent"}
+
+
+def test_free_buddies_are_a_hint_and_can_be_joined(ipam: Keyboard, surgeon: Surgeon, desk: Desk) -> None:
+    """Buddies that stand side by side are no violation; --repair joins them as upkeep does, and they are gone."""
+    pool_id = surgeon.pool.pool_id
+    surgeon.remove(keys.free(pool_id, block("10.0.2.0/23")))
+    surgeon.free("10.0.2.0/24")
+    surgeon.free("10.0.3.0/24")
+    (hint,) = ipam.json("doctor")
+    assert (hint["severity"], hint["invariant"], hint["kind"]) == ("hint", "I2", "free-buddies")
+    assert (hint["cidr"], hint["other"], hint["pool_id"]) == ("10.0.2.0/24", "10.0.3.0/24", pool_id)
+    assert "`ipam doctor --repair`" in ipam("doctor")
+    assert "joined free buddies in 1 pools" in ipam("doctor", "--repair")
+    assert "10.0.2.0/23" in desk.free(pool_id)
+    assert "nothing to repair" in ipam("doctor", "--repair")
+    check(desk.store, canonical=True)
+
+
+def test_only_the_history_knows_a_lost_holder(ipam: Keyboard, surgeon: Surgeon) -> None:
+    """A stack whose only allocation is lost is found through the audit records; --quick does not read these."""
+    surgeon.desk.allocate(surgeon.desk.request("C", 24, pool=surgeon.pool, stack=f"{STACK}-two"))
+    surgeon.remove(keys.allocation(surgeon.pool.pool_id, block("10.0.2.0/24")))
+    kinds = {"gap", "no-allocation", "count"}
+    found = {line.split(",")[2] for line in ipam.run("doctor", "-o", "csv").stdout.splitlines()[1:]}
+    assert found == kinds
+    assert "audit" in ipam.calls
+    quick = {line.split(",")[2] for line in ipam.run("doctor", "--quick", "-o", "csv").stdout.splitlines()[1:]}
+    assert quick == kinds - {"no-allocation"}
+    assert "audit" not in ipam.calls
+
+
+class Busy(Around):
+    """A store in which a stack orders while its pool is being read."""
+
+    def __init__(self, store: Store, meanwhile: Callable[[], object]) -> None:
+        super().__init__(store)
+        self.meanwhile: Callable[[], object] | None = meanwhile
+
+    def call(self, name: str, do: Callable[[], Any], args: tuple[Any, ...]) -> Any:
+        """See the parent."""
+        if name == "allocations" and self.meanwhile is not None:
+            self.meanwhile, order = None, self.meanwhile
+            order()
+        return super().call(name, do, args)
+
+
+def test_work_in_progress_is_no_violation(ipam: Keyboard, surgeon: Surgeon, desk: Desk) -> None:
+    """What only looks broken because something changed between two reads is read again, and not reported."""
+
+    def order() -> Allocation:
+        desk.another(inner).allocate(desk.request("Meanwhile", 24, pool=surgeon.pool))
+        return next(desk.store.allocations(surgeon.pool.pool_id))
+
+    inner = desk.store
+    busy: Any = Busy(inner, order)
+    desk.store = busy
+    assert ipam("doctor").endswith("sound\n")
+    assert desk.clock.slept == [1000]
