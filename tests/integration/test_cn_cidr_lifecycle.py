@@ -280,8 +280,12 @@ def test_a_date_ahead_of_the_clock_counts_as_now(stage: Stage) -> None:
 def test_an_invented_id_is_answered_before_anything_is_released(created: Stage) -> None:
     """The answer comes first, because its being taken is the proof; the log says what came of it afterwards."""
     held: list[list[str]] = []
-    taken = created.mailbox.__call__
-    created.provider.deliver = lambda *args: (held.append(created.held()), taken(*args))[1]
+
+    def taking(*answer: Any) -> None:
+        held.append(created.held())
+        created.mailbox(*answer)
+
+    created.provider.deliver = taking
     assert created.send("delete_invented_id")["Status"] == "SUCCESS"
     assert held == [["10.0.0.0/24"]]
     assert created.held() == []

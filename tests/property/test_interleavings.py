@@ -91,9 +91,7 @@ def ends(results: list[object]) -> list[str]:
     ]
 
 
-def all_ends(
-    make: Callable[[], Scene], *, canonical: bool = True, reclaimed: bool = False
-) -> set[tuple[str, ...]]:
+def all_ends(make: Callable[[], Scene], *, canonical: bool = True, reclaimed: bool = False) -> set[tuple[str, ...]]:
     """Run every interleaving, check the store after each, and give the ways in which the clients ended.
 
     Args:

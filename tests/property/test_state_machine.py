@@ -540,9 +540,7 @@ class AddressPlan(RuleBasedStateMachine):
         assert grant.allocation_id not in space.held
         space.held[grant.allocation_id] = grant.cidr
         owner.grants.append(
-            Held(
-                grant.allocation_id, space.pool.pool_id, grant.cidr, {digest(ask)}, request.requested, grant.by_create
-            )
+            Held(grant.allocation_id, space.pool.pool_id, grant.cidr, {digest(ask)}, request.requested, grant.by_create)
         )
 
     def _revises(self, owner: Owner, event: Event, answer: object) -> None:

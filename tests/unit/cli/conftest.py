@@ -22,6 +22,7 @@ from tests.faults import Recorder
 if TYPE_CHECKING:
     from typer.testing import Result
 
+    from ipam.domain.change import Change
     from ipam.domain.pool import Pool
 
 MASTER_KEY = b"k" * 32
@@ -42,16 +43,18 @@ class Keyboard:
 
     desk: Desk
     calls: list[str] = field(default_factory=list)
+    committed: list[Change] = field(default_factory=list)
 
     def ports(self) -> Ports:
         """Give a new process its collaborators, and note what it asks the store."""
         store: Any = Recorder(self.desk.store)
-        store.calls = self.calls
+        store.calls, store.committed = self.calls, self.committed
         return Ports(store, self.desk.clock, self.desk.chance, Memory())
 
     def run(self, *words: str) -> Result:
         """Run a command, whatever it comes to."""
         self.calls.clear()
+        self.committed.clear()
         return CliRunner().invoke(app, words)
 
     def __call__(self, *words: str) -> str:

@@ -438,9 +438,7 @@ def test_the_same_ask_is_answered_by_the_same_allocation(desk: Desk, pool_of: Ma
 
 
 @pytest.mark.parametrize(("later", "latest"), [(0, NOON), (-5, NOON), (5, NOON + 5000)])
-def test_the_latest_request_that_was_answered_is_noted(
-    desk: Desk, pool_of: MakePool, later: int, latest: int
-) -> None:
+def test_the_latest_request_that_was_answered_is_noted(desk: Desk, pool_of: MakePool, later: int, latest: int) -> None:
     """I5: a newer request that gets the same block moves its time on, in one change; a redelivery writes nothing."""
     pool_of("10.0.0.0/24")
     desk.allocate(desk.request("a", 26))

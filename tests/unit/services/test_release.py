@@ -102,7 +102,8 @@ def test_an_id_that_is_not_the_owners_changes_nothing(desk: Desk, pool_of: MakeP
     grant = desk.allocate(desk.request("a", 28)).grant
     assert desk.release("b", grant.allocation_id) == "unverified-delete"
     assert desk.release("a", "ipam-pool-alloc-" + "0" * 32) == "unverified-delete"
-    elsewhere = desk.giving_back("a", stack="arn:aws:cloudformation:eu-central-1:444455556666:stack/x/y")
+    desk.verify("d", claim(grant))
+    elsewhere = desk.giving_back("d", stack="arn:aws:cloudformation:eu-central-1:444455556666:stack/x/y")
     assert release_in_stack(desk.ports, elsewhere, claim(grant), desk.deadline) == "unverified-delete"
     assert desk.held(pool.pool_id) == [str(grant.cidr)]
 
@@ -112,6 +113,7 @@ def test_all_that_a_stack_says_of_it_has_to_be_right(desk: Desk, pool_of: MakePo
     """I5: with a wrong block, time or id the release is unverified."""
     pool = pool_of("10.0.0.0/24")
     grant = desk.allocate(desk.request("a", 28)).grant
+    desk.verify("d", claim(grant))
     saying = claim(grant, **wrong)
     assert release_in_stack(desk.ports, desk.giving_back("d"), saying, desk.deadline) == "unverified-delete"
     assert desk.held(pool.pool_id) == [str(grant.cidr)]
@@ -349,7 +351,7 @@ def test_an_answer_between_the_read_and_the_release_keeps_the_block(desk: Desk, 
     check(desk.store)
 
 
-# ---------------------------------------------------------------------------------------------- who stands for a release
+# -------------------------------------------------------------------------------------------- who stands for a release
 
 
 def test_of_several_that_stand_for_a_release_the_last_one_makes_it(desk: Desk, pool_of: MakePool) -> None:
@@ -541,6 +543,16 @@ def test_a_create_that_was_answered_again_is_not_abandoned_by_a_delete_in_betwee
     desk.allocate(desk.request("a", 28, at=NOON + 9000))
     assert desk.abandon("a", at=NOON + 5000) == "nothing-to-release"
     assert len(desk.held(pool.pool_id)) == 1
+
+
+def test_what_is_verified_while_it_is_abandoned_is_left_alone(desk: Desk, pool_of: MakePool) -> None:
+    """I5: between the read and the release the stack shows that it knows the block: it stays."""
+    pool = pool_of("10.0.0.0/24")
+    grant = desk.allocate(desk.request("a", 28)).grant
+    store = Interrupted(desk.store, lambda: desk.verify("d", claim(grant)))
+    assert desk.another(store).abandon("a") == "unverified-delete"
+    assert desk.held(pool.pool_id) == [str(grant.cidr)]
+    check(desk.store)
 
 
 def test_a_fence_outlives_every_way_back_of_an_event() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from ipam.domain.errors import ContendedError, NetmaskLengthError, PoolExhaustedError, SupersededError
 from ipam.domain.pool import AllocationRules
-from tests.builders import NOON, Desk
+from tests.builders import NOON, Desk, claim
 from tests.faults import Faulty, Interrupted
 from tests.invariants import check
 
@@ -172,6 +172,16 @@ def test_all_that_was_never_accepted_goes_at_once(desk: Desk, pool_of: MakePool)
         assert len(desk.record("a").grants) == 2
     assert resource.update(resource.ask(26)).grant.allocation_id == record.grants[0].allocation_id
     assert [grant.allocation_id for grant in desk.record("a").grants] == [resource.first.allocation_id]
+    check(desk.store)
+
+
+def test_what_is_verified_while_it_is_left_over_is_kept(desk: Desk, resource: Resource) -> None:
+    """I5: between the read and the release the stack shows that it knows the block after all: it stays."""
+    new = resource.update(resource.ask(25)).grant
+    request = resource.ask(26)
+    store = Interrupted(desk.store, lambda: desk.verify("d", claim(new)))
+    assert desk.another(store).revise(request, resource.first.allocation_id).outcome == "kept"
+    assert desk.record("a").for_id(new.allocation_id) is not None
     check(desk.store)
 
 

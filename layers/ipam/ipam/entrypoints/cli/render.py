@@ -25,6 +25,9 @@ SHOWN: Final = 0.1
 WIDE: Final = 170
 """Columns where there is no terminal."""
 
+UNBROKEN: Final = 10_000
+"""Columns where there is no terminal and each line has to stay one, so that `grep` and `awk` can read it."""
+
 HIGH: Final = 90
 """Percent from which a pool is shown as nearly full."""
 
@@ -82,15 +85,20 @@ def allocation_table(ports: Ports, pool: Pool) -> Table:
         table.add_row(
             str(allocation.cidr),
             allocation.account or "-",
-            f"{stack} / {allocation.owner.name}",
+            Text(plain(f"{stack} / {allocation.owner.name}")),
             datetime.fromtimestamp(allocation.created / 1000, UTC).strftime("%Y-%m-%d %H:%M"),
             allocation.allocation_id,
-            allocation.description,
+            Text(plain(allocation.description)),
         )
     return table
 
 
-def console(*, stderr: bool = False) -> Console:
+def plain(text: str) -> str:
+    """Write a text that others chose on one line, without the characters that a terminal obeys."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def console(*, stderr: bool = False, width: int = WIDE) -> Console:
     """Give the terminal; where there is none, lines are wide enough for a log or a pipe."""
     terminal = Console(stderr=stderr, highlight=False)
-    return terminal if terminal.is_terminal else Console(stderr=stderr, highlight=False, width=WIDE)
+    return terminal if terminal.is_terminal else Console(stderr=stderr, highlight=False, width=width)
