@@ -26,6 +26,8 @@ from tests.unit.entrypoints.stage import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ipam.entrypoints.response_url import ResponseUrl
+
 REFUSED = {
     "bad_mask": "CnCidrMask",
     "mask_outside_rules": "CnCidrMask",
@@ -281,9 +283,9 @@ def test_an_invented_id_is_answered_before_anything_is_released(created: Stage) 
     """The answer comes first, because its being taken is the proof; the log says what came of it afterwards."""
     held: list[list[str]] = []
 
-    def taking(*answer: Any) -> None:
+    def taking(url: ResponseUrl, body: bytes, remaining: Callable[[], int]) -> None:
         held.append(created.held())
-        created.mailbox(*answer)
+        created.mailbox(url, body, remaining)
 
     created.provider.deliver = taking
     assert created.send("delete_invented_id")["Status"] == "SUCCESS"

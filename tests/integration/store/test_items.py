@@ -80,6 +80,7 @@ def test_an_owner_record_fits_one_write_unit() -> None:
             NOON + 1,
             NOON + 1,
             by_create=True,
+            returners=("DeleteCnCIDR",),
         )
         for number in range(2)
     )

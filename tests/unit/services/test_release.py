@@ -567,3 +567,14 @@ def test_an_abandonment_that_meets_its_create_releases_it(desk: Desk, pool_of: M
     assert desk.another(store).abandon("a", at=NOON + 1000) == "released"
     assert desk.held(pool.pool_id) == []
     check(desk.store)
+
+
+def test_what_a_second_create_was_answered_with_outlives_the_first(desk: Desk, pool_of: MakePool) -> None:
+    """I5: a Create's answer is lost, a later Create gets its block; the Delete of the failed first frees nothing."""
+    pool = pool_of("10.0.0.0/24")
+    first = desk.allocate(desk.request("a", 28)).grant
+    desk.clock.advance(60)
+    assert desk.allocate(desk.request("a", 28)).grant.allocation_id == first.allocation_id
+    desk.clock.advance(60)
+    assert desk.abandon("a") == "unverified-delete"
+    assert desk.held(pool.pool_id) == [str(first.cidr)]

@@ -73,6 +73,10 @@ class Grant:
     acknowledged: bool = False
     returners: tuple[str, ...] = ()
 
+    def may_be_known(self, at: int) -> bool:
+        """Whether the stack knows it at a time, or may: another Create was answered with it, while the first failed."""
+        return self.acknowledged or not self.by_create or self.created < self.requested <= at
+
     def ends_with(self, requested: int) -> bool:
         """Whether a Delete made at that time may end it."""
         return self.requested <= requested
@@ -176,9 +180,7 @@ class OwnerRecord:
 
     def unaccepted(self, at: int) -> tuple[Grant, ...]:
         """Allocations of Creates up to that time whose answers the stack has never been seen to know."""
-        return tuple(
-            grant for grant in self.grants if grant.by_create and not grant.acknowledged and grant.requested <= at
-        )
+        return tuple(grant for grant in self.grants if not grant.may_be_known(at) and grant.ends_with(at))
 
 
 def digest(ask: Ask) -> str:

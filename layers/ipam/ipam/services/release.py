@@ -72,8 +72,9 @@ def release(ports: Ports, request: ReleaseRequest, allocation_id: str, deadline:
         if allocation_id in record.returned:
             return "already-released"
         grant = record.for_id(allocation_id)
-        if grant is not None:
-            return _give_back(ports, request, record, grant, deadline)
+        outcome = "unverified-delete" if grant is None else _give_back(ports, request, record, grant, deadline)
+        if outcome != "unverified-delete":
+            return outcome
     return "unverified-delete"
 
 
@@ -81,7 +82,7 @@ def _records(ports: Ports, owner: OwnerKey) -> Iterator[OwnerRecord]:
     """Give an owner's record as it is remembered, then as a cheap read shows it, then as it is.
 
     What an older record names as held is verified by the change itself, and what it names as returned stays returned;
-    only what it does not name at all needs a newer one.
+    only what it does not allow needs a newer one.
     """
     remembered = ports.memory.owner(owner)
     if remembered is not None:
@@ -137,7 +138,8 @@ def abandon(ports: Ports, request: ReleaseRequest, deadline: Deadline) -> Outcom
     """End a resource whose id CloudFormation never learned.
 
     Only what its Create left without any sign of acceptance is released, and the fence is set, so that a Create that
-    this Delete has overtaken allocates nothing any more. A record with an accepted allocation is left as it is.
+    this Delete has overtaken allocates nothing any more. A record with an allocation that may be known to
+    the stack is left as it is.
     """
     outcome: Outcome = "nothing-to-release"
     for _ in range(MAX_ATTEMPTS):
@@ -146,7 +148,7 @@ def abandon(ports: Ports, request: ReleaseRequest, deadline: Deadline) -> Outcom
         if unaccepted:
             if _give_back(ports, request, record, unaccepted[0], deadline, unless_accepted=True) == "released":
                 outcome = "released"
-        elif any(grant.acknowledged or not grant.by_create for grant in record.grants):
+        elif any(grant.may_be_known(request.requested) for grant in record.grants):
             return outcome if outcome == "released" else "unverified-delete"
         elif record.supersedes(request.requested) or _fence(ports, request, record, deadline):
             return outcome
