@@ -44,6 +44,7 @@ WRITE_UNIT: Final = 1024
 _RANGE: Final = re.compile(r"PK = (:\w+)(?: AND SK BETWEEN (:\w+) AND (:\w+))?")
 _COMPARED: Final = re.compile(r"(\w+) (=|<=) (:\w+)")
 _ADDED: Final = re.compile(r"ADD (\w+ :\w+(?:, \w+ :\w+)*)")
+_ABSENT: Final = re.compile(r"attribute_not_exists\((\w+)\)")
 _NEW: Final = "attribute_not_exists(PK)"
 _THERE: Final = "attribute_exists(PK)"
 
@@ -240,6 +241,9 @@ class _Write:
             return any(self._holds(part) for part in clause.removeprefix("(").removesuffix(")").split(" OR "))
         if clause in {_NEW, _THERE}:
             return (self.before is None) == (clause == _NEW)
+        absent = _ABSENT.fullmatch(clause)
+        if absent is not None:
+            return absent[1] not in (self.before or {})
         compared = _COMPARED.fullmatch(clause)
         if compared is None:
             raise NotImplementedError(clause)

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from ipam.domain.owner import Claim, OwnerKey
-from ipam.domain.pool import AllocationRules, Ask
-from ipam.services.allocate import AllocateRequest, allocate
+from ipam.domain.plan import Ask
+from ipam.domain.pool import AllocationRules
+from ipam.services.allocate import allocate
+from ipam.services.order import AllocateRequest
 from ipam.services.memory import Memory
 from ipam.services.plan import NewPool, create_pool, create_scope, current_plan
 from ipam.services.ports import NoDeadline, Ports

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ipam.adapters.memory import MemoryStore
 from ipam.domain.cidr import Cidr
 from ipam.domain.owner import Claim, OwnerKey
-from ipam.domain.pool import Ask
-from ipam.services.allocate import Allocated, AllocateRequest, allocate
+from ipam.domain.plan import Ask
+from ipam.services.allocate import allocate
+from ipam.services.order import Allocated, AllocateRequest
 from ipam.services.memory import Memory
 from ipam.services.plan import NewPool, create_pool, create_scope
 from ipam.services.ports import NoDeadline, Ports

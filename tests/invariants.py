@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock
     from ipam.domain.cidr import Cidr
     from ipam.domain.owner import OwnerKey
-    from ipam.domain.pool import Plan, Space
+    from ipam.domain.plan import Plan
+    from ipam.domain.pool import Space
     from ipam.services.ports import Store
 
 ALL = 1_000_000

@@ -15,7 +15,7 @@ from ipam.domain.errors import (
     SupersededError,
 )
 from ipam.domain.pool import Quota
-from ipam.services.allocate import Allocated
+from ipam.services.order import Allocated
 from ipam.services.plan import NewPool
 from tests.builders import NOON, REGION, Desk, SeededChance, block, claim
 from tests.interleaving import explore

@@ -25,7 +25,7 @@ from ipam.domain.errors import (
 )
 from ipam.domain.owner import RETURNED_KEPT, Grant, digest
 from ipam.domain.pool import Quota, units
-from ipam.services.allocate import Allocated, AllocateRequest
+from ipam.services.order import Allocated, AllocateRequest
 from ipam.services.plan import NewPool
 from ipam.services.provision import provision
 from tests.builders import ACCOUNT, REGION, Desk, FixedClock, SeededChance, claim
@@ -35,7 +35,8 @@ from tests.invariants import check
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ipam.domain.pool import Ask, Pool
+    from ipam.domain.plan import Ask
+    from ipam.domain.pool import Pool
     from tests.faults import Fault
 
 DESKS = 3

@@ -30,7 +30,7 @@ from ipam.domain.change import (
 from ipam.domain.cidr import Cidr
 from ipam.domain.owner import Grant, OwnerKey, OwnerRecord
 from ipam.domain.pool import AllocationRules, Pool, ProvisionedCidr, Quota, Scope
-from ipam.services.allocate import MAX_HALVINGS
+from ipam.services.order import MAX_HALVINGS
 from ipam.services.plan import NewPool
 from ipam.services.ports import Conflict, Refusal
 from tests.builders import ACCOUNT, NOON, REGION, STACK, Desk, block, blocks, owner_key

@@ -92,7 +92,7 @@ def tables() -> list[list[list[str]]]:
 
 def written(operation: Operation) -> tuple[str, dict[str, Any]]:
     """Give what the store sends for an operation: the kind of write, and the write."""
-    ((kind, write),) = DynamoDbStore("ipam", None)._write(operation).items()
+    ((kind, write),) = DynamoDbStore("ipam", None)._writes.of(operation).items()
     return kind, write
 
 

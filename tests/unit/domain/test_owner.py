@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipam.domain.owner import RETURNED_KEPT, RETURNERS_KEPT, Grant, OwnerRecord, digest
-from ipam.domain.pool import Ask
+from ipam.domain.plan import Ask
 from tests.builders import NOON, REGION, block, owner_key
 
 OWNER = OwnerRecord(owner_key())

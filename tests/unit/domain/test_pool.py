@@ -12,19 +12,8 @@ from ipam.domain.errors import (
     NoSuchPoolError,
     PoolMismatchError,
 )
-from ipam.domain.pool import (
-    MAX_DEPTH,
-    AllocationRules,
-    Ask,
-    Plan,
-    Pool,
-    ProvisionedCidr,
-    Quota,
-    Scope,
-    Space,
-    check_new_pool,
-    units,
-)
+from ipam.domain.plan import Ask, Plan, check_pool
+from ipam.domain.pool import MAX_DEPTH, AllocationRules, Pool, ProvisionedCidr, Quota, Scope, Space, units
 from tests.builders import NOON, REGION, block, blocks
 
 if TYPE_CHECKING:
@@ -225,7 +214,7 @@ def test_a_pool_that_could_not_work_is_refused(facts: dict[str, object], propert
     """The error names the property that is wrong."""
     there = plan(pool("lab", scope_id=OTHER.scope_id), pool("six", family=6), pool("virginia", locale="us-east-1"))
     with pytest.raises(InvalidPoolError) as refused:
-        check_new_pool(pool("new", **facts), there)
+        check_pool(pool("new", **facts), there)
     assert refused.value.property_name == property_name
     assert refused.value.why
 
@@ -243,7 +232,7 @@ def test_a_pool_that_could_not_work_is_refused(facts: dict[str, object], propert
 )
 def test_a_pool_that_can_work_is_accepted(facts: dict[str, object]) -> None:
     """Limits may be equal, IPv6 has longer netmasks, and a source without a locale may have children anywhere."""
-    check_new_pool(pool("new", **facts), plan(pool("top", locale=""), pool("here")))
+    check_pool(pool("new", **facts), plan(pool("top", locale=""), pool("here")))
 
 
 def test_pools_nest_ten_deep() -> None:
@@ -251,7 +240,7 @@ def test_pools_nest_ten_deep() -> None:
     chain = [pool("p1")]
     while len(chain) < MAX_DEPTH:
         new = pool(f"p{len(chain) + 1}", source_pool_id=chain[-1].pool_id)
-        check_new_pool(new, plan(*chain))
+        check_pool(new, plan(*chain))
         chain.append(new)
     with pytest.raises(InvalidPoolError, match="SourceIpamPoolId"):
-        check_new_pool(pool("p11", source_pool_id=chain[-1].pool_id), plan(*chain))
+        check_pool(pool("p11", source_pool_id=chain[-1].pool_id), plan(*chain))

@@ -11,6 +11,7 @@ from ipam.domain.cidr import Cidr
 from ipam.domain.errors import PermanentError
 from ipam.domain.free_space import pack
 from ipam.domain.owner import Grant
+from ipam.domain.plan import Ask
 from ipam.entrypoints.answers import MAX_BODY, Answer, encode, unmade_id
 from ipam.entrypoints.cn_cidr import dates
 from ipam.entrypoints.cn_cidr.get_cn_cidr import _answer
@@ -119,15 +120,7 @@ def test_a_description_may_have_lines() -> None:
 def test_what_is_left_out_has_a_default() -> None:
     """Nothing but a pool's default is needed: a VPC's IPv4 block in the stack's Region."""
     asked = order({"ServiceToken": "x", "ServiceTimeout": "300"}, REGION)
-    assert dataclasses.asdict(asked.ask) == {
-        "pool_id": None,
-        "pool_name": None,
-        "locale": REGION,
-        "allocation_type": "vpc",
-        "family": 4,
-        "netmask_length": None,
-        "cidr": None,
-    }
+    assert asked.ask == Ask(None, None, REGION, "vpc", 4, None, None)
     assert (asked.description, asked.subnets) == ("", ())
 
 

@@ -21,7 +21,7 @@ from ipam.domain.errors import (
 )
 from ipam.domain.ids import is_allocation_id
 from ipam.domain.pool import AllocationRules, Quota
-from ipam.services.allocate import MAX_ATTEMPTS
+from ipam.services.order import MAX_ATTEMPTS
 from ipam.services.plan import NewPool
 from ipam.services.ports import Conflict, Refusal
 from ipam.services.reclaim import BATCH
@@ -263,7 +263,7 @@ def test_only_so_many_cooling_blocks_are_counted(
     desk: Desk, pool_of: MakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Explaining a refusal costs a bounded read."""
-    monkeypatch.setattr("ipam.services.allocate.MAX_COOLING", 20)
+    monkeypatch.setattr("ipam.services.order.MAX_COOLING", 20)
     pool_of("10.0.0.0/24", cooling_seconds=60)
     held = [desk.allocate(desk.request(f"n{number}", 32)).grant for number in range(25)]
     for number, grant in enumerate(held):

@@ -9,7 +9,8 @@ import pytest
 from ipam.domain.change import PutOwner
 from ipam.domain.errors import ContendedError, OutOfTimeError, SupersededError
 from ipam.services.ports import Conflict, Refusal
-from ipam.services.release import MAX_ATTEMPTS, OWNER_KEPT, release_in_stack
+from ipam.services.leases import OWNER_KEPT
+from ipam.services.release import MAX_ATTEMPTS, release_in_stack
 from tests.builders import NOON, STACK, Desk, block, claim, owner_key
 from tests.faults import Around, Faulty, Interrupted, Recorder
 from tests.invariants import check

@@ -16,26 +16,45 @@ from typing import TYPE_CHECKING, Any
 from sortedcontainers import SortedDict
 
 from ipam.adapters.dynamodb import items, keys
-from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock
+from ipam.domain.allocation import Allocation, Approval, AuditRecord, CoolingBlock, Lease, PendingOrder
 from ipam.domain.change import (
     ChangeQuota,
+    DecideApproval,
     DescribeAllocation,
+    DivideAllocation,
+    EndLease,
+    PassAllocation,
     PutAllocation,
+    PutApproval,
     PutAudit,
     PutCooling,
     PutFree,
     PutName,
     PutOwner,
+    PutPending,
     PutPool,
     PutProvisioned,
     PutScope,
     RemoveAllocation,
+    RemoveName,
+    RemovePool,
+    RemoveProvisioned,
+    RemoveScope,
+    ReplacePool,
+    ReplaceScope,
+    SetLease,
     TakeCooling,
     TakeFree,
+    TakePending,
+    TouchPool,
+    TouchScope,
+    UniteAllocation,
+    UseApproval,
 )
 from ipam.domain.cidr import WIDTHS, Cidr
 from ipam.domain.owner import OwnerRecord
-from ipam.domain.pool import Plan, Pool, ProvisionedCidr, Scope
+from ipam.domain.plan import Plan
+from ipam.domain.pool import Pool, ProvisionedCidr, Scope
 from ipam.services.ports import Conflict, Refusal
 
 if TYPE_CHECKING:
@@ -48,6 +67,20 @@ if TYPE_CHECKING:
 
 READ_UNIT = 4096
 WRITE_UNIT = 1024
+
+REMOVALS = (
+    TakeFree,
+    TakeCooling,
+    TakePending,
+    RemoveAllocation,
+    EndLease,
+    UseApproval,
+    RemoveScope,
+    RemovePool,
+    RemoveName,
+    RemoveProvisioned,
+)
+"""Operations that leave nothing where they were."""
 
 
 @dataclass
@@ -105,9 +138,37 @@ class MemoryStore:
         due = None if until is None else ("", keys.cooling_until(until))
         return list(self._range(keys.cooling_partition(pool_id), due, limit))
 
-    def allocations(self, pool_id: str) -> Iterator[Allocation]:
+    def allocation(self, pool_id: str, cidr: Cidr) -> Allocation | None:
         """See the port."""
-        return iter(self._range(keys.used_partition(pool_id)))
+        found: Allocation | None = self._get(keys.allocation(pool_id, cidr))
+        return found
+
+    def allocations(self, pool_id: str, within: Cidr | None = None) -> Iterator[Allocation]:
+        """See the port."""
+        between = None if within is None else (keys.blocks_from(within), keys.blocks_until(within))
+        return iter(self._range(keys.used_partition(pool_id), between))
+
+    def lease(self, pool_id: str, cidr: Cidr) -> Lease | None:
+        """See the port."""
+        found: Lease | None = self._get(keys.lease(pool_id, cidr))
+        return found
+
+    def leases(self, pool_id: str) -> Iterator[Lease]:
+        """See the port."""
+        return iter(self._range(keys.lease_partition(pool_id)))
+
+    def approval(self, approval_id: str) -> Approval | None:
+        """See the port."""
+        found: Approval | None = self._get(keys.approval(approval_id))
+        return found
+
+    def approvals(self) -> list[Approval]:
+        """See the port."""
+        return self._range(keys.APPROVALS)
+
+    def orders(self, pool_id: str) -> list[PendingOrder]:
+        """See the port."""
+        return self._range(keys.order_partition(pool_id))
 
     def owner(self, key: OwnerKey) -> OwnerRecord:
         """See the port."""
@@ -132,9 +193,13 @@ class MemoryStore:
             self.consumed.read_units += 1
             return self._held(account, pool_id)
 
-    def audit(self, subject: str) -> Iterator[AuditRecord]:
+    def quotas(self, account: str) -> list[ChangeQuota]:
         """See the port."""
-        return iter(self._range(keys.audit_partition(subject)))
+        return self._range(keys.quota_partition(account))
+
+    def audit(self, subject: str, cidr: Cidr | None = None) -> Iterator[AuditRecord]:
+        """See the port."""
+        return iter(self._range(keys.audit_partition(subject), None if cidr is None else keys.audit_of(cidr)))
 
     def commit(self, change: Change) -> None:
         """See the port."""
@@ -179,6 +244,13 @@ class MemoryStore:
             self.consumed.read_units += unit * max(1, math.ceil(read / READ_UNIT))
         return found
 
+    def _get(self, key: keys.Key) -> Any:
+        with self._lock:
+            record = self._find(key)
+            self.consumed.requests += 1
+            self.consumed.read_units += 1 if record is None else math.ceil(_size(record, "") / READ_UNIT)
+            return record
+
     def _owner(self, key: OwnerKey, unit: float) -> OwnerRecord:
         with self._lock:
             record = self._find(keys.owner(key))
@@ -194,14 +266,37 @@ class MemoryStore:
         found = self._find(keys.quota(account, pool_id))
         return ChangeQuota(account, pool_id, 0, 0) if found is None else found
 
-    def _holds(self, operation: Operation, key: keys.Key) -> bool:
+    def _holds(self, operation: Operation, key: keys.Key) -> bool:  # noqa: C901, PLR0911, PLR0912 - one a kind
         """Judge the condition of an operation."""
         current = self._find(key)
         match operation:
-            case TakeFree() | TakeCooling():
+            case TakeFree() | TakeCooling() | TakePending() | TouchScope() | TouchPool():
                 return current is not None
-            case RemoveAllocation() | DescribeAllocation():
-                return current is not None and current.allocation_id == operation.allocation_id
+            case RemoveAllocation() | DivideAllocation():
+                return _is(current, operation.allocation_id) and not current.divided_by
+            case UniteAllocation():
+                return _is(current, operation.allocation_id) and current.divided_by == operation.divided_by
+            case DescribeAllocation():
+                return _is(current, operation.allocation_id)
+            case RemoveProvisioned(block):
+                return _is(current, block.allocation_id)
+            case PassAllocation(_, previous_id):
+                return _is(current, previous_id) and not current.divided_by
+            case SetLease(lease, replaces):
+                is_ours = _is(current, replaces or lease.allocation_id)
+                return is_ours or (current is None and not replaces)
+            case EndLease(_, _, allocation_id, until):
+                return _is(current, allocation_id) and until in {None, current.until}
+            case DecideApproval():
+                return current is not None and current.decision == "waiting"
+            case UseApproval():
+                return current is not None and current.decision == "approved"
+            case RemoveName(_, holder_id):
+                return current is not None and current == holder_id
+            case ReplaceScope(part) | ReplacePool(part) | RemoveScope(part):
+                return current is not None and current.version == part.version
+            case RemovePool(_, version):
+                return current is not None and current.version == version
             case PutOwner(record):
                 return (0 if current is None else current.version) == record.version
             case ChangeQuota(_, _, allocations, units, max_allocations, max_units):
@@ -214,11 +309,16 @@ class MemoryStore:
     def _apply(self, operation: Operation, key: keys.Key, record: Any) -> None:
         """Carry out an operation whose condition holds."""
         match operation:
-            case TakeFree() | TakeCooling() | RemoveAllocation():
+            case _ if isinstance(operation, REMOVALS):
                 del self._partitions[key.partition][key.sort]
-            case DescribeAllocation():
-                rows = self._partitions[key.partition]
-                rows[key.sort] = replace(rows[key.sort], description=operation.description)
+            case DescribeAllocation(_, _, _, description, tags):
+                self._alter(key, description=description, tags=tags)
+            case DivideAllocation(divided_by=divided_by):
+                self._alter(key, divided_by=divided_by)
+            case UniteAllocation():
+                self._alter(key, divided_by="")
+            case TouchScope() | TouchPool():
+                self._alter(key, version=self._find(key).version + 1)
             case ChangeQuota(account, pool_id, allocations, units):
                 held = self._held(account, pool_id)
                 total = ChangeQuota(account, pool_id, held.allocations + allocations, held.units + units)
@@ -226,21 +326,43 @@ class MemoryStore:
             case _:
                 self._partitions.setdefault(key.partition, SortedDict())[key.sort] = record
 
+    def _alter(self, key: keys.Key, **fields: Any) -> None:
+        """Change some fields of a record."""
+        rows = self._partitions[key.partition]
+        rows[key.sort] = replace(rows[key.sort], **fields)
+
     def _write_units(self, key: keys.Key, record: Any) -> int:
         """Count the units of one item of a transaction: those of the larger of the item before and after."""
         sizes = [_size(each, key.partition) for each in (self._find(key), record) if each is not None]
         return 2 * max(1, math.ceil(max(sizes, default=0) / WRITE_UNIT))
 
 
-def _key(operation: Operation) -> keys.Key:  # noqa: C901, PLR0911 - one a kind
+def _is(record: Any, allocation_id: str) -> bool:
+    """Whether a record is there, and of that allocation."""
+    return record is not None and record.allocation_id == allocation_id
+
+
+def _key(operation: Operation) -> keys.Key:  # noqa: C901, PLR0911, PLR0912 - one a kind
     """Tell which item an operation is about."""
     match operation:
         case TakeFree(pool_id, cidr) | PutFree(pool_id, cidr):
             return keys.free(pool_id, cidr)
-        case PutAllocation(allocation):
+        case PutAllocation(allocation) | PassAllocation(allocation):
             return keys.allocation(allocation.pool_id, allocation.cidr)
-        case RemoveAllocation(pool_id, cidr) | DescribeAllocation(pool_id, cidr):
-            return keys.allocation(pool_id, cidr)
+        case RemoveAllocation() | DescribeAllocation() | DivideAllocation() | UniteAllocation():
+            return keys.allocation(operation.pool_id, operation.cidr)
+        case SetLease(lease):
+            return keys.lease(lease.pool_id, lease.cidr)
+        case EndLease(pool_id, cidr):
+            return keys.lease(pool_id, cidr)
+        case PutApproval(approval) | DecideApproval(approval):
+            return keys.approval(approval.approval_id)
+        case UseApproval(approval_id):
+            return keys.approval(approval_id)
+        case PutPending(order):
+            return keys.order(order.pool_id, order.token)
+        case TakePending(pool_id, token):
+            return keys.order(pool_id, token)
         case PutCooling(block) | TakeCooling(block):
             return keys.cooling(block.pool_id, block.cidr, block.until)
         case PutOwner(record):
@@ -249,35 +371,46 @@ def _key(operation: Operation) -> keys.Key:  # noqa: C901, PLR0911 - one a kind
             return keys.audit(record.subject, record.cidr, record.at, record.serial)
         case ChangeQuota(account, pool_id):
             return keys.quota(account, pool_id)
-        case PutScope(scope):
+        case PutScope(scope) | ReplaceScope(scope) | RemoveScope(scope):
             return keys.scope(scope.scope_id)
-        case PutPool(pool):
+        case TouchScope(scope_id):
+            return keys.scope(scope_id)
+        case PutPool(pool) | ReplacePool(pool):
             return keys.pool(pool.pool_id)
-        case PutName(name, _):
+        case TouchPool(pool_id) | RemovePool(pool_id):
+            return keys.pool(pool_id)
+        case PutName(name) | RemoveName(name):
             return keys.name(name)
-        case PutProvisioned(block):
+        case PutProvisioned(block) | RemoveProvisioned(block):
             return keys.provisioned(block.pool_id, block.cidr)
 
 
-def _record(operation: Operation) -> Any:
+def _record(operation: Operation) -> Any:  # noqa: PLR0911 - one a kind
     """Give the record that an operation stores; None if it stores none."""
     match operation:
         case PutFree(_, cidr):
             return cidr
         case PutOwner(record):
             return record.stored()
-        case PutAllocation(record) | PutAudit(record) | PutScope(record) | PutPool(record):
+        case PutAllocation(record) | PassAllocation(record) | PutAudit(record) | PutScope(record) | PutPool(record):
             return record
         case PutCooling(block) | PutProvisioned(block):
             return block
         case PutName(_, holder_id):
             return holder_id
+        case SetLease(record) | PutApproval(record) | DecideApproval(record) | PutPending(record):
+            return record
+        case ReplaceScope(part) | ReplacePool(part):
+            return replace(part, version=part.version + 1)
         case _:
             return None
 
 
 _TO_ITEM: dict[type, Callable[[Any], Item]] = {
     Allocation: items.from_allocation,
+    Approval: items.from_approval,
+    Lease: items.from_lease,
+    PendingOrder: items.from_order,
     AuditRecord: items.from_audit,
     CoolingBlock: items.from_cooling,
     OwnerRecord: lambda record: items.from_owner(record, None),

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from ipam.domain.cidr import Cidr
     from ipam.domain.owner import OwnerKey
-    from ipam.domain.pool import AllocationType
+    from ipam.domain.pool import AllocationType, Tag
 
 AuditEvent = Literal[
     "scope-created",
+    "scope-changed",
+    "scope-deleted",
     "pool-created",
+    "pool-changed",
+    "pool-deleted",
     "provisioned",
+    "deprovisioned",
+    "imported",
+    "previewed",
+    "redeemed",
+    "preview-ended",
+    "renewed",
+    "lease-warned",
+    "lease-ended",
+    "approval-asked",
+    "approved",
+    "denied",
+    "ordered",
+    "order-ended",
     "allocated",
     "acknowledged",
     "kept",
@@ -24,12 +41,19 @@ AuditEvent = Literal[
     "fenced",
 ]
 
+Decision = Literal["waiting", "approved", "denied"]
+
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
     """A block with its one holder.
 
     Times are milliseconds of the epoch, by our clock.
+
+    Attributes:
+        tags: those of the resource that it is for.
+        divided_by: the subnet pool that divides it, which has to go first; "" for none.
+        vpc_ipam_allocation_id: its allocation in Amazon VPC IPAM, where that chose it; or "".
     """
 
     allocation_id: str
@@ -40,16 +64,102 @@ class Allocation:
     allocation_type: AllocationType
     description: str
     created: int
+    tags: tuple[Tag, ...] = ()
+    divided_by: str = ""
+    vpc_ipam_allocation_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CoolingBlock:
-    """A block that was released and is kept from everyone until a time (I7)."""
+    """A block that was released and is kept from everyone until a time (I7).
+
+    Where Amazon VPC IPAM chose it, it has to be given back there first: `vpc_ipam_allocation_id`.
+    """
 
     pool_id: str
     cidr: Cidr
     until: int
     allocation_id: str
+    vpc_ipam_allocation_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Until when an allocation lasts.
+
+    Attributes:
+        pool_id: where it is allocated from.
+        cidr: its block.
+        allocation_id: its id.
+        owner: its holder.
+        account: the holder's account, or "".
+        until: its end, milliseconds of the epoch, by our clock.
+        preview: whether it is only held for someone to redeem.
+        warned: whether its owner was told that it ends.
+        ended: whether the end was reported, of an allocation that does not end with its lease.
+    """
+
+    pool_id: str
+    cidr: Cidr
+    allocation_id: str
+    owner: OwnerKey
+    account: str
+    until: int
+    preview: bool = False
+    warned: bool = False
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A request that needs an administrator's word.
+
+    Attributes:
+        approval_id: `approval-` and 16 digits, made from the owner and what it asks for.
+        owner: who asks.
+        account: its account.
+        pool_id: where the block is to come from.
+        netmask_length: how large it is to be.
+        description: what the requester says of it.
+        asked: when, milliseconds of the epoch, by our clock.
+        until: when it is too late for an answer.
+        decision: what was decided.
+        decided_by: by whom; or "".
+        note: why; or "".
+        event: the request as it came, to be handled again once it is decided. It holds a pre-signed URL: never shown.
+    """
+
+    approval_id: str
+    owner: OwnerKey
+    account: str
+    pool_id: str
+    netmask_length: int
+    description: str
+    asked: int
+    until: int
+    decision: Decision = "waiting"
+    decided_by: str = ""
+    note: str = ""
+    event: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingOrder:
+    """An order on its way to Amazon VPC IPAM: written down before, and struck out with the allocation that comes of it.
+
+    Attributes:
+        pool_id: our pool.
+        token: the ClientToken of the order, and what it is found by.
+        owner: who asks.
+        account: its account.
+        ordered: when, milliseconds of the epoch, by our clock.
+    """
+
+    pool_id: str
+    token: str
+    owner: OwnerKey
+    account: str
+    ordered: int
 
 
 @dataclass(frozen=True, slots=True)

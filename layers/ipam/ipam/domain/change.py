@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 from ipam.domain.cidr import spans
 
 if TYPE_CHECKING:
-    from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock
+    from ipam.domain.allocation import Allocation, Approval, AuditRecord, CoolingBlock, Lease, PendingOrder
     from ipam.domain.cidr import Cidr
     from ipam.domain.owner import OwnerRecord
-    from ipam.domain.pool import Pool, ProvisionedCidr, Scope
+    from ipam.domain.pool import Pool, ProvisionedCidr, Scope, Tag
 
 MAX_OPERATIONS: Final = 100
 """Items of one transaction (DynamoDB API reference, TransactWriteItems)."""
@@ -46,22 +46,111 @@ class PutAllocation:
 
 
 @dataclass(frozen=True, slots=True)
+class PassAllocation:
+    """Let a block change hands, on the condition that it is this very allocation, and that no pool divides it.
+
+    The block is never free meanwhile.
+    """
+
+    allocation: Allocation
+    previous_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class DescribeAllocation:
-    """Change the description of an allocation, on the condition that it is exactly this one."""
+    """Change the description and the tags of an allocation, on the condition that it is exactly this one."""
 
     pool_id: str
     cidr: Cidr
     allocation_id: str
     description: str
+    tags: tuple[Tag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveAllocation:
-    """Take a block from its holder, on the condition that it is exactly this allocation."""
+    """Take a block from its holder, on the condition that it is this very allocation, and that no pool divides it."""
 
     pool_id: str
     cidr: Cidr
     allocation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DivideAllocation:
+    """Note the subnet pool that divides an allocation, on the condition that it is this one and none does."""
+
+    pool_id: str
+    cidr: Cidr
+    allocation_id: str
+    divided_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class UniteAllocation:
+    """Note that a subnet pool no longer divides an allocation, on the condition that it does."""
+
+    pool_id: str
+    cidr: Cidr
+    allocation_id: str
+    divided_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetLease:
+    """Set until when an allocation lasts, on the condition that a lease that is there is of the same one.
+
+    With `replaces`, it has to be of that allocation, which was there before.
+    """
+
+    lease: Lease
+    replaces: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EndLease:
+    """Forget a lease, on the condition that it is that of this allocation and, with `until`, still ends then."""
+
+    pool_id: str
+    cidr: Cidr
+    allocation_id: str
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PutApproval:
+    """Ask for approval, on the condition that it was not asked for."""
+
+    approval: Approval
+
+
+@dataclass(frozen=True, slots=True)
+class DecideApproval:
+    """Store a decision, on the condition that the approval still waits for one."""
+
+    approval: Approval
+
+
+@dataclass(frozen=True, slots=True)
+class UseApproval:
+    """Take an approval away, on the condition that it was given: it serves once."""
+
+    approval_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutPending:
+    """Note an order on its way to Amazon VPC IPAM, on the condition that it is new."""
+
+    order: PendingOrder
+
+
+@dataclass(frozen=True, slots=True)
+class TakePending:
+    """Strike out an order, on the condition that nobody has."""
+
+    pool_id: str
+    token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +226,80 @@ class PutProvisioned:
     block: ProvisionedCidr
 
 
+@dataclass(frozen=True, slots=True)
+class ReplaceScope:
+    """Change a scope, on the condition that its version is the one that `scope` was made from; it counts on."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacePool:
+    """Change a pool, on the condition that its version is the one that `pool` was made from; it counts on."""
+
+    pool: Pool
+
+
+@dataclass(frozen=True, slots=True)
+class TouchScope:
+    """Count a scope's version on, on the condition that it is there: something is attached to it, or detached."""
+
+    scope_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TouchPool:
+    """Count a pool's version on, on the condition that the pool is there: something is attached to it, or detached."""
+
+    pool_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveScope:
+    """Delete a scope, on the condition of its version: nothing was attached to it since it was seen to be empty."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePool:
+    """Delete a pool, on the condition of its version: nothing was attached to it since it was seen to be empty."""
+
+    pool_id: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveName:
+    """Give a name back, on the condition that it is this holder's."""
+
+    name: str
+    holder_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveProvisioned:
+    """Forget a provisioned CIDR of a pool, on the condition that it is by this allocation."""
+
+    block: ProvisionedCidr
+
+
 Operation = (
     TakeFree
     | PutFree
     | PutAllocation
+    | PassAllocation
     | DescribeAllocation
     | RemoveAllocation
+    | DivideAllocation
+    | UniteAllocation
+    | SetLease
+    | EndLease
+    | PutApproval
+    | DecideApproval
+    | UseApproval
+    | PutPending
+    | TakePending
     | PutCooling
     | TakeCooling
     | PutOwner
@@ -152,6 +309,14 @@ Operation = (
     | PutPool
     | PutName
     | PutProvisioned
+    | ReplaceScope
+    | ReplacePool
+    | TouchScope
+    | TouchPool
+    | RemoveScope
+    | RemovePool
+    | RemoveName
+    | RemoveProvisioned
 )
 
 
@@ -175,7 +340,7 @@ class Change:
                 message = f"I1: a change of {pool_id} would lose or invent addresses"
                 raise AssertionError(message)
 
-    def _blocks(self) -> tuple[dict[str, list[Cidr]], dict[str, list[Cidr]]]:
+    def _blocks(self) -> tuple[dict[str, list[Cidr]], dict[str, list[Cidr]]]:  # noqa: C901 - one a kind
         """Tell the blocks that the change removes from each pool's partition, and those that it puts in place."""
         removed: dict[str, list[Cidr]] = {}
         placed: dict[str, list[Cidr]] = {}
@@ -187,6 +352,10 @@ class Change:
                     removed.setdefault(block.pool_id, []).append(block.cidr)
                 case PutProvisioned(provisioned):
                     removed.setdefault(provisioned.pool_id, []).append(provisioned.cidr)
+                case RemoveProvisioned(provisioned):
+                    placed.setdefault(provisioned.pool_id, []).append(provisioned.cidr)
+                case RemoveScope(scope):
+                    placed.setdefault(scope.scope_id, []).extend(scope.world())
                 case PutFree(pool_id, cidr):
                     placed.setdefault(pool_id, []).append(cidr)
                 case PutAllocation(allocation):

@@ -52,6 +52,13 @@ class NoSuchPoolError(PermanentError):
 
 
 @dataclass(unsafe_hash=True)
+class NoSuchScopeError(PermanentError):
+    """No scope has this id or name."""
+
+    selector: str
+
+
+@dataclass(unsafe_hash=True)
 class NoPoolForRequestError(PermanentError):
     """No pool serves this Region, allocation type and address family."""
 
@@ -64,7 +71,7 @@ class NoPoolForRequestError(PermanentError):
 class PoolMismatchError(PermanentError):
     """The named pool is not one that may serve this request.
 
-    `fact` is `locale`, `family` or `allocation_type`; `has` is the pool's, `wants` the request's.
+    `fact` is `locale`, `family`, `allocation_type` or `tags`; `has` is the pool's, `wants` the request's.
     """
 
     pool: str
@@ -81,6 +88,66 @@ class NetmaskLengthError(PermanentError):
     asked: int | None
     rule: str
     limit: int | None
+
+
+@dataclass(unsafe_hash=True)
+class MissingTagError(PermanentError):
+    """A pool asks for a tag that the resource does not have; `has` is its value for that key, or None."""
+
+    pool: str
+    key: str
+    value: str
+    has: str | None
+
+
+@dataclass(unsafe_hash=True)
+class AllocationRuleError(PermanentError):
+    """A rule of a pool (`rule`, whose value is `limit`) does not allow `value`."""
+
+    pool: str
+    rule: str
+    value: str
+    limit: str
+
+
+@dataclass(unsafe_hash=True)
+class PoolNotSharedError(PermanentError):
+    """A pool is for other accounts."""
+
+    pool: str
+    account: str
+
+
+@dataclass(unsafe_hash=True)
+class UnknownAccountError(PermanentError):
+    """The organisation has no such account."""
+
+    account: str
+
+
+@dataclass(unsafe_hash=True)
+class DeniedError(PermanentError):
+    """An administrator has refused the request (`by`, with `note`), or nobody decided in time (`by` is "")."""
+
+    pool: str
+    asked: int
+    by: str
+    note: str
+
+
+@dataclass(unsafe_hash=True)
+class NoSuchApprovalError(PermanentError):
+    """No approval of this id can be decided as asked: `why` is `unknown`, `too late`, `approved` or `denied`."""
+
+    approval_id: str
+    why: str
+
+
+@dataclass(unsafe_hash=True)
+class NoSuchPreviewError(PermanentError):
+    """No such preview, or not the caller's, or redeemed or over: they look alike on purpose."""
+
+    token: str
 
 
 @dataclass(unsafe_hash=True)
@@ -162,6 +229,46 @@ class InvalidPoolError(PermanentError):
 
 
 @dataclass(unsafe_hash=True)
+class InUseError(PermanentError):
+    """What is to be ended is in use.
+
+    Attributes:
+        what: what was to be ended: a pool, a scope, a provisioned CIDR or an allocation, by its name or block.
+        users: the first few of what uses it, in words for people.
+        count: how many use it.
+    """
+
+    what: str
+    users: tuple[str, ...]
+    count: int
+
+
+@dataclass(unsafe_hash=True)
+class ApprovalPendingError(TemporaryError):
+    """The request waits for an administrator.
+
+    Attributes:
+        approval_id: names it in `ipam approve`.
+        pool: the pool's name.
+        asked: netmask length.
+        until: when it is refused if nobody has decided, milliseconds of the epoch.
+    """
+
+    approval_id: str
+    pool: str
+    asked: int
+    until: int
+
+
+@dataclass(unsafe_hash=True)
+class ServiceUnavailableError(TemporaryError):
+    """Another service of AWS did not answer. `service` is its name, `code` its word for it."""
+
+    service: str
+    code: str
+
+
+@dataclass(unsafe_hash=True)
 class ContendedError(TemporaryError):
     """So many others changed the same blocks, or the same resource, that this request never got its turn.
 
@@ -182,3 +289,8 @@ class StoreUnavailableError(TemporaryError):
     """The store did not answer, or throttled beyond its client's own retries. `code` is its word for it."""
 
     code: str
+
+
+def refusal_name(error: PermanentError) -> str:
+    """Name the kind of a refusal in short, such as `PoolExhausted`: what is kept of it where its facts are not."""
+    return type(error).__name__.removesuffix("Error")

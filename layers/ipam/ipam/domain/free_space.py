@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ipam.domain.cidr import Cidr
@@ -40,6 +41,62 @@ def carve(block: Cidr, length: int, spare: int = 0) -> tuple[Cidr, list[Cidr]]:
     cluster = Cidr(block.family, block.first, max(block.length, length - spare))
     taken, *siblings = cluster.subnets(length)
     return taken, siblings + remainders(block, cluster)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where a block may lie.
+
+    Attributes:
+        allowed: sets of blocks, of each of which one has to contain it; an empty set allows everything.
+        disallowed: blocks that it must not overlap.
+    """
+
+    allowed: tuple[tuple[Cidr, ...], ...]
+    disallowed: tuple[Cidr, ...]
+
+    @property
+    def any(self) -> bool:
+        """Whether there are any limits."""
+        return bool(self.disallowed) or any(self.allowed)
+
+    def first_in(self, block: Cidr, length: int) -> Cidr | None:
+        """Give the lowest permitted block of a netmask length inside of a block, or None.
+
+        Takes a step for each disallowed block at most, however many blocks there are to choose from.
+        """
+        for region in sorted(self._regions(block)):
+            if region.length <= length:
+                found = self._first_beside(region, length)
+                if found is not None:
+                    return found
+        return None
+
+    def _regions(self, block: Cidr) -> list[Cidr]:
+        """Tell the parts of a block that all sets allow: of two aligned blocks that meet, one lies in the other."""
+        regions = [block]
+        for blocks in self.allowed:
+            if blocks:
+                regions = [max(one, two, key=_length) for one in regions for two in blocks if one.overlaps(two)]
+        return regions
+
+    def _first_beside(self, region: Cidr, length: int) -> Cidr | None:
+        """Give the lowest block of a netmask length in a region that no disallowed block overlaps."""
+        first = region.first
+        while first <= region.last:
+            candidate = Cidr(region.family, first, length)
+            hit = next((block for block in self.disallowed if block.overlaps(candidate)), None)
+            if hit is None:
+                return candidate
+            first = max(hit.last, candidate.last) + 1
+        return None
+
+
+NO_LIMITS: Final = Limits((), ())
+
+
+def _length(block: Cidr) -> int:
+    return block.length
 
 
 def pick(fits: Sequence[Cidr], attempt: int, choose: Callable[[Sequence[Cidr]], Cidr]) -> Cidr:

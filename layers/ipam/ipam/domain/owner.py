@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from ipam.domain.cidr import Cidr
-    from ipam.domain.pool import Ask
+    from ipam.domain.plan import Ask
 
 RETURNED_KEPT: Final = 8
 """How many ids of returned allocations an owner record remembers: bounded, and far more than one resource has."""
@@ -61,6 +61,10 @@ class Grant:
         by_create: whether a Create made it, or an Update.
         acknowledged: whether a later request has proved that the stack knows it.
         returners: names of the resources of the stack that stand for its release; when the last one goes, it goes.
+        expires: when its lease ends, milliseconds of the epoch by our clock; None: never.
+        preview: whether it is only held for someone to redeem.
+        vpc_ipam_allocation_id: its allocation in Amazon VPC IPAM, where that chose the block; or "".
+        passed_over: pools that were tried first and could not serve it, each with the name of the reason.
     """
 
     allocation_id: str
@@ -72,6 +76,10 @@ class Grant:
     by_create: bool
     acknowledged: bool = False
     returners: tuple[str, ...] = ()
+    expires: int | None = None
+    preview: bool = False
+    vpc_ipam_allocation_id: str = ""
+    passed_over: tuple[tuple[str, str], ...] = ()
 
     def may_be_known(self, at: int) -> bool:
         """Whether the stack knows it at a time, or may: another Create was answered with it, while the first failed."""
@@ -185,7 +193,7 @@ class OwnerRecord:
 
 def digest(ask: Ask) -> str:
     """Short name of what is asked for, equal for equal asks."""
-    facts = [
+    facts: list[object] = [
         ask.pool_id,
         ask.pool_name,
         ask.locale,
@@ -194,4 +202,13 @@ def digest(ask: Ask) -> str:
         ask.netmask_length,
         None if ask.cidr is None else [ask.cidr.first, ask.cidr.length],
     ]
+    if ask.pools or ask.pool_tags or ask.allowed_cidrs or ask.disallowed_cidrs or ask.preview or ask.preview_token:
+        facts += [
+            ask.pools,
+            ask.pool_tags,
+            [[cidr.first, cidr.length] for cidr in ask.allowed_cidrs],
+            [[cidr.first, cidr.length] for cidr in ask.disallowed_cidrs],
+            ask.preview,
+            ask.preview_token,
+        ]
     return hashlib.sha256(json.dumps(facts, separators=(",", ":")).encode()).hexdigest()[:16]

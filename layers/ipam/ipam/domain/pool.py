@@ -1,4 +1,4 @@
-"""Scopes, pools and what is provisioned to them: the address plan.
+"""Scopes, pools and what is provisioned to them.
 
 A scope is the pool that owns everything: it starts with one free block for each address family, and whatever a
 top-level pool has is an allocation from it. So one mechanism serves all levels, and a scope's id stands wherever the id
@@ -11,20 +11,22 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from ipam.domain.cidr import WIDTHS, Cidr, Family
-from ipam.domain.errors import (
-    InvalidPoolError,
-    NetmaskLengthError,
-    NoPoolForRequestError,
-    NoSuchPoolError,
-    PoolMismatchError,
-)
+from ipam.domain.errors import AllocationRuleError, MissingTagError, NetmaskLengthError
 
 ScopeType = Literal["private", "public"]
 AllocationType = Literal["vpc", "subnet", "eip", "custom", "ipam-pool"]
+Strategy = Literal["best-fit", "sparse"]
+
+Tag = tuple[str, str]
+"""A tag's key and its value."""
 
 REGIONAL: Final = frozenset({"vpc", "subnet"})
 """Types whose allocations have to come from a pool of their Region (VPC IPAM user guide, "Create a VPC"); a pool
 without a Region is a level of the plan."""
+
+EXPIRING: Final = frozenset({"custom"})
+"""Types whose allocations end with their lease. What AWS itself uses is only reported when its lease ends: it is never
+taken from under a network that runs."""
 
 MAX_DEPTH: Final = 10
 """Levels of pools below a scope (Amazon VPC IPAM quota "pool depth")."""
@@ -38,13 +40,16 @@ UNIT_BITS: Final[dict[Family, int]] = {4: 0, 6: 64}
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A separate address world: the same CIDR may be in use once in each."""
+    """A separate address world: the same CIDR may be in use once in each. `version` counts its changes."""
 
     scope_id: str
     name: str
     scope_type: ScopeType
     description: str
     created: int
+    tags: tuple[Tag, ...] = ()
+    is_default: bool = False
+    version: int = 1
 
     def world(self) -> list[Cidr]:
         """Every address there is: what the scope, as the root pool, has to give from."""
@@ -53,15 +58,29 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class AllocationRules:
-    """What may be allocated from a pool, by netmask length.
+    """What may be allocated from a pool, and how. Rules are not inherited by child pools.
 
-    As in EC2 IPAM the *minimum* netmask length is the largest block and all three may be equal. None sets no limit;
-    without a default the request has to say a length. Rules are not inherited by child pools.
+    Attributes:
+        min_netmask_length: of the *largest* block, as in EC2 IPAM; None sets no limit. All three lengths may be equal.
+        max_netmask_length: of the smallest block.
+        default_netmask_length: where a request says none; without it, the request has to.
+        required_tags: the tags that a resource has to have, key and value.
+        allowed_cidrs: blocks are given inside of these only; empty allows all that the pool has.
+        disallowed_cidrs: no block is given that overlaps one of these.
+        approval_netmask_length: a shorter netmask, so a larger block, waits for an administrator; None: none does.
+        lease_seconds: an allocation ends after that, unless it is renewed; None: never.
+        strategy: `best-fit` keeps large blocks whole; `sparse` leaves each allocation room to grow.
     """
 
     min_netmask_length: int | None = None
     max_netmask_length: int | None = None
     default_netmask_length: int | None = None
+    required_tags: tuple[Tag, ...] = ()
+    allowed_cidrs: tuple[Cidr, ...] = ()
+    disallowed_cidrs: tuple[Cidr, ...] = ()
+    approval_netmask_length: int | None = None
+    lease_seconds: int | None = None
+    strategy: Strategy = "best-fit"
 
     def resolve(self, pool: str, asked: int | None) -> int:
         """Give the netmask length to allocate.
@@ -78,6 +97,32 @@ class AllocationRules:
             raise NetmaskLengthError(pool, length, "AllocationMaxNetmaskLength", self.max_netmask_length)
         return length
 
+    def check_tags(self, pool: str, tags: tuple[Tag, ...]) -> None:
+        """Refuse a resource that lacks a required tag.
+
+        Raises:
+            MissingTagError: with the first that is missing.
+        """
+        for key, value in self.required_tags:
+            if (key, value) not in tags:
+                raise MissingTagError(pool, key, value, dict(tags).get(key))
+
+    def check_block(self, pool: str, cidr: Cidr) -> None:
+        """Refuse an exact block that the pool does not give.
+
+        Raises:
+            AllocationRuleError: with the rule.
+        """
+        if self.allowed_cidrs and not any(allowed.contains(cidr) for allowed in self.allowed_cidrs):
+            raise AllocationRuleError(pool, "AllowedCidrs", str(cidr), _listed(self.allowed_cidrs))
+        hit = next((block for block in self.disallowed_cidrs if block.overlaps(cidr)), None)
+        if hit is not None:
+            raise AllocationRuleError(pool, "DisallowedCidrs", str(cidr), str(hit))
+
+    def waits_for_approval(self, length: int) -> bool:
+        """Whether a block of that netmask length needs an administrator's word."""
+        return self.approval_netmask_length is not None and length < self.approval_netmask_length
+
 
 @dataclass(frozen=True, slots=True)
 class Quota:
@@ -85,6 +130,21 @@ class Quota:
 
     allocations: int | None = None
     units: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceResource:
+    """The VPC whose address space a subnet pool divides (EC2 API reference, IpamPoolSourceResource).
+
+    Attributes:
+        resource_id: `vpc-…`.
+        owner: its account.
+        region: its Region.
+    """
+
+    resource_id: str
+    owner: str
+    region: str
 
 
 NO_RULES: Final = AllocationRules()
@@ -104,6 +164,14 @@ class Pool:
         locale: the Region that may use it, "" for none (a planning level).
         allocation_types: what may be allocated from it.
         cooling_seconds: how long a released block is kept from everyone (I7).
+        tags: for people, and to be chosen by.
+        shared_with: accounts, ids of organisational units (`ou-…`, `r-…`) and of the organisation (`o-…`) that may
+            allocate from it; empty: whoever the deployment lets in.
+        source_resource: the VPC whose space a subnet pool divides; None for others.
+        vpc_ipam_pool_id: the Amazon VPC IPAM pool that chooses the blocks; "" where we do. What is provisioned here is
+            what that pool has.
+        auto_import: whether discovery takes over what it finds.
+        version: counts its changes, and those of what is attached to it.
     """
 
     pool_id: str
@@ -118,6 +186,12 @@ class Pool:
     quota: Quota
     cooling_seconds: int
     created: int
+    tags: tuple[Tag, ...] = ()
+    shared_with: tuple[str, ...] = ()
+    source_resource: SourceResource | None = None
+    vpc_ipam_pool_id: str = ""
+    auto_import: bool = False
+    version: int = 1
 
     @property
     def parent_id(self) -> str:
@@ -127,7 +201,10 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class ProvisionedCidr:
-    """A block that a pool has to give from: an allocation of the pool's parent (I3)."""
+    """A block that a pool has to give from: an allocation of the pool's parent (I3).
+
+    That of a subnet pool is the allocation of the VPC whose space it divides, and has a holder of its own.
+    """
 
     pool_id: str
     cidr: Cidr
@@ -145,6 +222,7 @@ class Space:
         provisioned: the blocks that it has to give from.
         quota: how much of it one account may hold.
         cooling_seconds: how long a released block is kept from everyone (I7).
+        rules: how blocks are given.
     """
 
     pool_id: str
@@ -152,6 +230,7 @@ class Space:
     provisioned: tuple[Cidr, ...]
     quota: Quota
     cooling_seconds: int
+    rules: AllocationRules = NO_RULES
 
     def around(self, cidr: Cidr) -> Cidr | None:
         """The provisioned block that a block lies in."""
@@ -163,155 +242,6 @@ def units(cidr: Cidr) -> int:
     return 1 << max(0, cidr.host_bits - UNIT_BITS[cidr.family])
 
 
-@dataclass(frozen=True)
-class Ask:
-    """What a requester asks for, as it said it.
-
-    A pool by id, or by name, or else the pools of a Region for an allocation type; a netmask length, or an exact block,
-    or else the pool's default.
-    """
-
-    pool_id: str | None
-    pool_name: str | None
-    locale: str
-    allocation_type: AllocationType
-    family: Family
-    netmask_length: int | None
-    cidr: Cidr | None
-
-
-class Plan:
-    """All scopes, pools and provisioned CIDRs, as they were when they were read."""
-
-    def __init__(
-        self, scopes: tuple[Scope, ...], pools: tuple[Pool, ...], provisioned: tuple[ProvisionedCidr, ...]
-    ) -> None:
-        """Index the plan."""
-        self.scopes = {scope.scope_id: scope for scope in scopes}
-        self.pools = {pool.pool_id: pool for pool in pools}
-        self._names = {pool.name: pool for pool in pools}
-        self._sources = {pool.source_pool_id for pool in pools}
-        self._cidrs: dict[str, list[Cidr]] = {}
-        for block in provisioned:
-            self._cidrs.setdefault(block.pool_id, []).append(block.cidr)
-
-    def named(self, id_or_name: str) -> Pool:
-        """Find a pool.
-
-        Raises:
-            NoSuchPoolError: there is none.
-        """
-        pool = self.pools.get(id_or_name) or self._names.get(id_or_name)
-        if pool is None:
-            raise NoSuchPoolError(id_or_name)
-        return pool
-
-    def space(self, pool_id: str) -> Space:
-        """Tell what a pool or scope has to give from. A scope has every address there is."""
-        scope = self.scopes.get(pool_id)
-        if scope is not None:
-            return Space(pool_id, scope.name, tuple(scope.world()), NO_QUOTA, 0)
-        pool = self.named(pool_id)
-        return Space(pool_id, pool.name, tuple(self._cidrs.get(pool_id, ())), pool.quota, pool.cooling_seconds)
-
-    def children(self, parent_id: str) -> list[Pool]:
-        """The pools whose space comes from a pool or scope, by name."""
-        return sorted((pool for pool in self.pools.values() if pool.parent_id == parent_id), key=lambda pool: pool.name)
-
-    def depth(self, pool: Pool) -> int:
-        """Levels from the scope down to a pool: 1 for a top-level pool."""
-        depth = 1
-        while pool.source_pool_id is not None:
-            pool = self.pools[pool.source_pool_id]
-            depth += 1
-        return depth
-
-    def candidates(self, ask: Ask) -> list[Pool]:
-        """The pools that may serve a request, in the order in which they are tried.
-
-        A pool that is named has to fit; otherwise all that fit are tried by name, so that the answer does not depend on
-        chance. Only pools of a Region that no other pool gets its space from are chosen unnamed: the others are levels
-        of the plan.
-
-        Raises:
-            NoSuchPoolError: the named pool does not exist.
-            PoolMismatchError: the named pool is for something else.
-            NoPoolForRequestError: no pool fits.
-        """
-        selector = ask.pool_id or ask.pool_name
-        if selector is not None:
-            pool = self.pools.get(selector) if ask.pool_id else self._names.get(selector)
-            if pool is None:
-                raise NoSuchPoolError(selector)
-            mismatch = _mismatch(pool, ask)
-            if mismatch is not None:
-                raise mismatch
-            return [pool]
-        fitting = [
-            pool
-            for pool in sorted(self.pools.values(), key=lambda pool: pool.name)
-            if pool.locale and pool.pool_id not in self._sources and _mismatch(pool, ask) is None
-        ]
-        if not fitting:
-            raise NoPoolForRequestError(ask.locale, ask.allocation_type, ask.family)
-        return fitting
-
-
-def _mismatch(pool: Pool, ask: Ask) -> PoolMismatchError | None:
-    """Say why a pool may not serve a request, or None."""
-    if pool.family != ask.family:
-        return PoolMismatchError(pool.name, "family", f"ipv{pool.family}", f"ipv{ask.family}")
-    if pool.locale != ask.locale and (pool.locale or ask.allocation_type in REGIONAL):
-        return PoolMismatchError(pool.name, "locale", pool.locale, ask.locale)
-    if ask.allocation_type not in pool.allocation_types:
-        return PoolMismatchError(
-            pool.name, "allocation_type", ", ".join(sorted(pool.allocation_types)), ask.allocation_type
-        )
-    return None
-
-
-def check_new_pool(pool: Pool, plan: Plan) -> None:
-    """Refuse a pool that could not work where it is meant to stand.
-
-    Raises:
-        InvalidPoolError: with the property that is wrong.
-    """
-    width = WIDTHS[pool.family]
-    rules = pool.rules
-    lengths = {
-        "AllocationMinNetmaskLength": rules.min_netmask_length,
-        "AllocationMaxNetmaskLength": rules.max_netmask_length,
-        "AllocationDefaultNetmaskLength": rules.default_netmask_length,
-    }
-    for name, length in lengths.items():
-        if length is not None and not 0 <= length <= width:
-            raise InvalidPoolError(name, str(length), f"a netmask length of ipv{pool.family} is 0 to {width}")
-    lowest = 0 if rules.min_netmask_length is None else rules.min_netmask_length
-    highest = width if rules.max_netmask_length is None else rules.max_netmask_length
-    if lowest > highest:
-        why = f"it is above AllocationMaxNetmaskLength {highest}; the minimum length is the largest block"
-        raise InvalidPoolError("AllocationMinNetmaskLength", str(lowest), why)
-    if rules.default_netmask_length is not None and not lowest <= rules.default_netmask_length <= highest:
-        why = f"it is outside {lowest} to {highest}"
-        raise InvalidPoolError("AllocationDefaultNetmaskLength", str(rules.default_netmask_length), why)
-    if pool.cooling_seconds < 0:
-        raise InvalidPoolError("CoolingSeconds", str(pool.cooling_seconds), "a time is not negative")
-    if pool.scope_id not in plan.scopes:
-        raise InvalidPoolError("IpamScopeId", pool.scope_id, "there is no such scope")
-    if pool.source_pool_id is not None:
-        _check_source(pool, plan)
-
-
-def _check_source(pool: Pool, plan: Plan) -> None:
-    """Refuse a source pool that cannot be the parent of this one."""
-    source = plan.pools.get(pool.source_pool_id or "")
-    if source is None:
-        raise InvalidPoolError("SourceIpamPoolId", str(pool.source_pool_id), "there is no such pool")
-    if source.scope_id != pool.scope_id:
-        raise InvalidPoolError("SourceIpamPoolId", source.pool_id, "it is in another scope")
-    if source.family != pool.family:
-        raise InvalidPoolError("AddressFamily", f"ipv{pool.family}", f"the source pool is ipv{source.family}")
-    if source.locale not in {"", pool.locale}:
-        raise InvalidPoolError("Locale", pool.locale, f"the source pool is for {source.locale} only")
-    if plan.depth(source) >= MAX_DEPTH:
-        raise InvalidPoolError("SourceIpamPoolId", source.pool_id, f"pools nest to depth {MAX_DEPTH}")
+def _listed(blocks: tuple[Cidr, ...]) -> str:
+    """Write blocks one after the other."""
+    return ", ".join(str(block) for block in blocks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ipam.domain.allocation import AuditRecord, CoolingBlock
@@ -33,6 +33,15 @@ class Requester(Protocol):
     def cause(self) -> str:
         """What it sent."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class OnBehalf:
+    """A requester in whose name somebody else acts; the cause says who."""
+
+    owner: OwnerKey
+    account: str
+    cause: str
 
 
 def note(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ipam.domain.owner import OwnerRecord
-    from ipam.domain.pool import Plan
+    from ipam.domain.plan import Plan
     from ipam.services.ports import Ports
     from ipam.services.soundness import Finding
 

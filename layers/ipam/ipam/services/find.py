@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ipam.domain.allocation import Allocation, CoolingBlock
-    from ipam.domain.pool import Plan, Pool, Scope
+    from ipam.domain.plan import Plan
+    from ipam.domain.pool import Pool, Scope
     from ipam.services.ports import Ports, Store
 
 NEIGHBOURS: Final = 2

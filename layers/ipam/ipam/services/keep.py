@@ -6,16 +6,19 @@ kept one stands for, and that it lives on, so that an older Delete which is stil
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ipam.domain.change import DescribeAllocation
+from ipam.domain.change import DescribeAllocation, SetLease
 from ipam.domain.owner import digest
 from ipam.services.audit import note_request
 from ipam.services.contention import note_owner
+from ipam.services.leases import lease_of
+from ipam.services.plan import current_plan
 
 if TYPE_CHECKING:
     from ipam.domain.owner import Grant, OwnerRecord
-    from ipam.services.allocate import AllocateRequest
+    from ipam.services.order import AllocateRequest
     from ipam.services.ports import Deadline, Ports
 
 
@@ -32,7 +35,8 @@ def keep(ports: Ports, request: AllocateRequest, record: OwnerRecord, grant: Gra
     Returns:
         Whether that is noted; if not, the record has changed, and what to answer has to be decided anew.
     """
-    kept = grant.answered(request.requested).standing_for(digest(request.ask))
+    renewed = _renewed(ports, request, grant)
+    kept = renewed.answered(request.requested).standing_for(digest(request.ask))
     after = record.with_grant(kept).knowing(request.held)
     if grant.allocation_id == request.held:
         # The resource stays what it was: what older requests asked for is over.
@@ -43,5 +47,17 @@ def keep(ports: Ports, request: AllocateRequest, record: OwnerRecord, grant: Gra
     if request.requested < grant.requested:
         # A later request has described it since.
         return note_owner(ports, after, None, deadline, audit)
-    described = DescribeAllocation(grant.pool_id, grant.cidr, grant.allocation_id, request.description)
-    return note_owner(ports, after, None, deadline, audit, described)
+    described = DescribeAllocation(grant.pool_id, grant.cidr, grant.allocation_id, request.description, request.tags)
+    if kept.expires == grant.expires:
+        return note_owner(ports, after, None, deadline, audit, described)
+    lease = SetLease(lease_of(kept, request.owner, request.account))
+    return note_owner(ports, after, None, deadline, audit, described, lease)
+
+
+def _renewed(ports: Ports, request: AllocateRequest, grant: Grant) -> Grant:
+    """Let a lease begin anew where a later request than the last asks for the allocation; a preview is not renewed."""
+    if grant.expires is None or grant.preview or request.requested <= grant.requested:
+        return grant
+    pool = current_plan(ports).pools.get(grant.pool_id)
+    seconds = None if pool is None else pool.rules.lease_seconds
+    return grant if seconds is None else replace(grant, expires=ports.clock.now() + seconds * 1000)

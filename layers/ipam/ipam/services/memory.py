@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 
     from ipam.domain.cidr import Cidr, Family
     from ipam.domain.owner import OwnerKey, OwnerRecord
-    from ipam.domain.pool import Plan
+    from ipam.domain.plan import Plan
 
 PLAN_AGE: Final = 30_000
 """Milliseconds for which a plan that was read serves further requests. A rule that an administrator changes holds
 everywhere after this time; no invariant depends on it."""
+
+STANDING_AGE: Final = 300_000
+"""Milliseconds for which what the organisation said of an account serves: so long an account that was moved may still
+use the pools of where it was."""
 
 KEPT: Final = 4096
 """Free blocks, and owner records, remembered at most; beyond that all are forgotten, which costs one read each."""
@@ -30,6 +34,7 @@ class Memory:
         self._blocks: dict[tuple[str, Family, int], dict[Cidr, None]] = {}
         self._count = 0
         self._owners: dict[OwnerKey, OwnerRecord] = {}
+        self._standings: dict[str, tuple[int, tuple[str, ...] | None]] = {}
         self._plan: tuple[int, Plan] | None = None
 
     def free_block(self, pool_id: str, family: Family, length: int) -> Cidr | None:
@@ -69,6 +74,17 @@ class Memory:
         if len(self._owners) >= KEPT:
             self._owners.clear()
         self._owners[record.owner] = record
+
+    def standing(self, account: str, now: int) -> tuple[str, ...] | None:
+        """Give where an account stands in the organisation, while that is young enough."""
+        at, standing = self._standings.get(account, (0, None))
+        return standing if 0 <= now - at < STANDING_AGE else None
+
+    def see_standing(self, account: str, now: int, standing: tuple[str, ...]) -> None:
+        """Note where an account stands."""
+        if len(self._standings) >= KEPT:
+            self._standings.clear()
+        self._standings[account] = (now, standing)
 
     def plan(self, now: int) -> Plan | None:
         """Give the plan, while it is young enough."""

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from ipam.domain import ids
 from ipam.domain.change import Change, PutAudit, PutFree, PutName, PutPool, PutScope
 from ipam.domain.errors import ContendedError, NameTakenError, NoPoolForRequestError, NoSuchPoolError
-from ipam.domain.pool import NO_QUOTA, NO_RULES, Pool, Scope, ScopeType, check_new_pool
+from ipam.domain.plan import check_pool
+from ipam.domain.pool import NO_QUOTA, NO_RULES, Pool, Scope, ScopeType
 from ipam.services.audit import note
 from ipam.services.ports import Conflict
 
 if TYPE_CHECKING:
     from ipam.domain.cidr import Family
-    from ipam.domain.pool import AllocationRules, AllocationType, Ask, Plan, Quota, Space
+    from ipam.domain.plan import Ask, Plan
+    from ipam.domain.pool import AllocationRules, AllocationType, Quota, Space
     from ipam.services.ports import Ports
 
 
@@ -106,7 +108,7 @@ def create_pool(ports: Ports, new: NewPool, cause: str) -> Pool:
         cooling_seconds=new.cooling_seconds,
         created=ports.clock.now(),
     )
-    check_new_pool(pool, current_plan(ports, fresh=True))
+    check_pool(pool, current_plan(ports, fresh=True))
     audit = note(ports, pool.pool_id, "pool-created", cause)
     _commit_named(ports, new.name, Change((PutName(new.name, pool.pool_id), PutPool(pool), PutAudit(audit))))
     return pool

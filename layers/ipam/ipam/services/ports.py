@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+from ipam.domain.errors import ServiceUnavailableError
 
-    from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ipam.domain.allocation import Allocation, Approval, AuditRecord, CoolingBlock, Lease, PendingOrder
     from ipam.domain.change import Change, ChangeQuota, Operation
     from ipam.domain.cidr import Cidr, Family
     from ipam.domain.owner import OwnerKey, OwnerRecord
-    from ipam.domain.pool import Plan
+    from ipam.domain.plan import Plan
     from ipam.services.memory import Memory
 
 
@@ -70,8 +72,32 @@ class Store(Protocol):
         """Read cooling blocks, the next to become free first; with `until`, those due by then only."""
         ...
 
-    def allocations(self, pool_id: str) -> Iterator[Allocation]:
-        """Read every allocation in address order; pages are fetched as they are needed."""
+    def allocation(self, pool_id: str, cidr: Cidr) -> Allocation | None:
+        """Read the allocation of exactly this block."""
+        ...
+
+    def allocations(self, pool_id: str, within: Cidr | None = None) -> Iterator[Allocation]:
+        """Read the allocations, all or those inside a block, in address order; pages are fetched as they are needed."""
+        ...
+
+    def lease(self, pool_id: str, cidr: Cidr) -> Lease | None:
+        """Read the lease of exactly this block."""
+        ...
+
+    def leases(self, pool_id: str) -> Iterator[Lease]:
+        """Read the leases of a pool in address order; pages are fetched as they are needed."""
+        ...
+
+    def approval(self, approval_id: str) -> Approval | None:
+        """Read an approval, whatever was decided."""
+        ...
+
+    def approvals(self) -> list[Approval]:
+        """Read all approvals that are not used or forgotten yet."""
+        ...
+
+    def orders(self, pool_id: str) -> list[PendingOrder]:
+        """Read the orders of a pool that are on their way to Amazon VPC IPAM."""
         ...
 
     def owner(self, key: OwnerKey) -> OwnerRecord:
@@ -94,8 +120,12 @@ class Store(Protocol):
         """Read what an account holds of a pool."""
         ...
 
-    def audit(self, subject: str) -> Iterator[AuditRecord]:
-        """Read the audit records of a pool, a scope or a stack, by block and then by time."""
+    def quotas(self, account: str) -> list[ChangeQuota]:
+        """Read what an account holds, of each pool that it ever held something of."""
+        ...
+
+    def audit(self, subject: str, cidr: Cidr | None = None) -> Iterator[AuditRecord]:
+        """Read the audit records of a pool, a scope or a stack, or of one block there, by block and then by time."""
         ...
 
     def commit(self, change: Change) -> None:
@@ -105,6 +135,56 @@ class Store(Protocol):
             Conflict: a condition did not hold; nothing was changed.
         """
         ...
+
+
+class Organization(Protocol):
+    """Where an account stands in the organisation."""
+
+    def standing(self, account: str) -> tuple[str, ...]:
+        """Give the ids of everything above an account: organisational units, the root, the organisation.
+
+        Raises:
+            UnknownAccountError: the organisation has no such account.
+            ServiceUnavailableError: it did not answer.
+        """
+        ...
+
+
+class NoOrganization:
+    """For a process that was given no way to ask."""
+
+    def standing(self, account: str) -> tuple[str, ...]:  # noqa: ARG002 - it is the port's
+        """See the port."""
+        service, code = "AWS Organizations", "not configured"
+        raise ServiceUnavailableError(service, code)
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that people or programs may want to react to.
+
+    Attributes:
+        kind: its detail type, such as `Lease Ends Soon`.
+        facts: what is known of it; never a secret.
+    """
+
+    kind: str
+    facts: Mapping[str, str | int]
+
+
+class Happenings(Protocol):
+    """Where happenings are told."""
+
+    def tell(self, happening: Happening) -> None:
+        """Tell one. What nobody could be told is in the log of the one who tells; nothing else depends on it."""
+        ...
+
+
+class NoHappenings:
+    """For a process that tells nobody."""
+
+    def tell(self, happening: Happening) -> None:
+        """See the port."""
 
 
 class Clock(Protocol):
@@ -158,6 +238,8 @@ class Ports:
     clock: Clock
     chance: Chance
     memory: Memory
+    organization: Organization = field(default_factory=NoOrganization)
+    happenings: Happenings = field(default_factory=NoHappenings)
 
 
 class Secrets(Protocol):

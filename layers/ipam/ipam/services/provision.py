@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from ipam.domain.change import PutFree, PutProvisioned
 from ipam.domain.errors import InvalidPoolError
 from ipam.domain.owner import OwnerKey, digest
-from ipam.domain.pool import MAX_PROVISIONED_CIDRS, Ask, ProvisionedCidr
-from ipam.services.allocate import AllocateRequest, allocate_for_pool
+from ipam.domain.plan import Ask
+from ipam.domain.pool import MAX_PROVISIONED_CIDRS, ProvisionedCidr
+from ipam.services.allocate import allocate_for_pool
+from ipam.services.order import AllocateRequest
 from ipam.services.plan import current_plan
 from ipam.services.ports import NoDeadline
 

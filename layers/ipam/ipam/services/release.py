@@ -13,17 +13,19 @@ from ipam.domain.allocation import CoolingBlock
 from ipam.domain.change import (
     Change,
     ChangeQuota,
+    EndLease,
     PutAudit,
     PutCooling,
     PutFree,
     PutOwner,
     RemoveAllocation,
 )
-from ipam.domain.errors import ContendedError
+from ipam.domain.errors import ContendedError, InUseError
 from ipam.domain.owner import OwnerRecord
 from ipam.domain.pool import units
 from ipam.services.audit import note_request
 from ipam.services.contention import back_off, note_owner
+from ipam.services.leases import forgettable
 from ipam.services.plan import current_space
 from ipam.services.ports import Conflict
 
@@ -37,10 +39,6 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS: Final = 20
 """Tries, against other requests of the same resource or stack."""
-
-OWNER_KEPT: Final = 21 * 24 * 3600
-"""Seconds for which an owner that holds nothing is remembered: its fence has to outlive every event that is still on
-its way. Lambda keeps one for 6 hours at most, and the dead-letter queue, which gives it back, for 14 days."""
 
 Outcome = Literal["released", "already-released", "nothing-to-release", "unverified-delete"]
 
@@ -164,12 +162,7 @@ def release_never_accepted(ports: Ports, request: ReleaseRequest, grant: Grant, 
 def _fence(ports: Ports, request: ReleaseRequest, record: OwnerRecord, deadline: Deadline) -> bool:
     """Set the fence of an owner; say whether it was done, or has to be decided anew."""
     fenced = record.fenced(request.requested)
-    return note_owner(ports, fenced, _expiry(ports, fenced), deadline, note_request(ports, "fenced", request, None))
-
-
-def _expiry(ports: Ports, record: OwnerRecord) -> int | None:
-    """Tell when the store may forget an owner: never while it holds anything."""
-    return None if record.grants else ports.clock.now() // 1000 + OWNER_KEPT
+    return note_owner(ports, fenced, forgettable(ports, fenced), deadline, note_request(ports, "fenced", request, None))
 
 
 def _give_back(  # noqa: PLR0913 - what a release is about, and the two things in which kinds of it differ
@@ -202,15 +195,17 @@ def _give_back(  # noqa: PLR0913 - what a release is about, and the two things i
         operations: list[Operation] = [
             RemoveAllocation(grant.pool_id, grant.cidr, grant.allocation_id),
             _cool(space, grant, audit.at),
-            PutOwner(after, _expiry(ports, after)),
+            PutOwner(after, forgettable(ports, after)),
             PutAudit(audit),
         ]
         if request.account:
             operations.append(ChangeQuota(request.account, grant.pool_id, -1, -units(grant.cidr)))
+        if now.expires is not None:
+            operations.append(EndLease(grant.pool_id, grant.cidr, grant.allocation_id))
         try:
             ports.store.commit(Change(tuple(operations)))
         except Conflict as conflict:
-            record = _learn(conflict, record)
+            record = _learn(ports, conflict, record)
             now = record.for_id(grant.allocation_id)
             if any(refusal.busy for refusal in conflict.refusals):
                 back_off(ports, attempt)
@@ -221,14 +216,22 @@ def _give_back(  # noqa: PLR0913 - what a release is about, and the two things i
 
 
 def _cool(space: Space, grant: Grant, now: int) -> Operation:
-    """Let the block cool; a pool without cooling has it free at once, and upkeep joins it with its buddies (I2)."""
-    if not space.cooling_seconds:
+    """Let the block cool; a pool without cooling has it free at once, and upkeep joins it with its buddies (I2).
+
+    So is that of a preview, which nobody ever had; but what Amazon VPC IPAM gave has to be given back there first.
+    """
+    until = now + (0 if grant.preview else space.cooling_seconds * 1000)
+    if until == now and not grant.vpc_ipam_allocation_id:
         return PutFree(grant.pool_id, grant.cidr)
-    return PutCooling(CoolingBlock(grant.pool_id, grant.cidr, now + space.cooling_seconds * 1000, grant.allocation_id))
+    return PutCooling(CoolingBlock(grant.pool_id, grant.cidr, until, grant.allocation_id, grant.vpc_ipam_allocation_id))
 
 
-def _learn(conflict: Conflict, record: OwnerRecord) -> OwnerRecord:
-    """Take over the owner record that a refused release shows, if it is another one."""
+def _learn(ports: Ports, conflict: Conflict, record: OwnerRecord) -> OwnerRecord:
+    """Take over the owner record that a refused release shows, if it is another one.
+
+    Raises:
+        InUseError: a subnet pool divides the block.
+    """
     refused = [refusal for refusal in conflict.refusals if not refusal.busy]
     for refusal in refused:
         if isinstance(refusal.operation, PutOwner):
@@ -236,6 +239,9 @@ def _learn(conflict: Conflict, record: OwnerRecord) -> OwnerRecord:
     for refusal in refused:
         match refusal.operation:
             case RemoveAllocation(pool_id, cidr, allocation_id) if len(refused) == len(conflict.refusals):
+                held = ports.store.allocation(pool_id, cidr)
+                if held is not None and held.divided_by:
+                    raise InUseError(str(cidr), (f"pool {held.divided_by}",), 1)
                 message = f"I4: {record.owner} names {allocation_id}, but {cidr} of {pool_id} is not it"
                 raise AssertionError(message)
             case _:

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 from ipam.domain.errors import ContendedError, PermanentError
 from ipam.domain.owner import digest
-from ipam.services.allocate import Allocated, AllocateRequest, allocate
+from ipam.services.allocate import allocate
 from ipam.services.contention import back_off
 from ipam.services.keep import keep
+from ipam.services.order import Allocated, AllocateRequest
 from ipam.services.plan import current_plan
 from ipam.services.release import ReleaseRequest, release_never_accepted
 
 if TYPE_CHECKING:
     from ipam.domain.owner import Grant, OwnerRecord
-    from ipam.domain.pool import Ask, Plan
+    from ipam.domain.plan import Ask, Plan
     from ipam.services.ports import Deadline, Ports
 
 MAX_ATTEMPTS: Final = 20
@@ -55,7 +56,7 @@ def revise(ports: Ports, request: AllocateRequest, deadline: Deadline) -> Alloca
 def _satisfying(ports: Ports, record: OwnerRecord, held: str, ask: Ask) -> Grant | None:
     """Give the held allocation, if it is what is now asked for in other words."""
     grant = record.for_id(held)
-    if grant is None or ask.family != grant.cidr.family:
+    if grant is None or grant.preview or ask.preview or ask.preview_token or ask.family != grant.cidr.family:
         return None
     if ask.cidr not in {None, grant.cidr} or ask.netmask_length not in {None, grant.cidr.length}:
         return None

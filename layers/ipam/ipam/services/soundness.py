@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from ipam.domain.change import ChangeQuota
     from ipam.domain.cidr import Family
     from ipam.domain.owner import Grant, OwnerRecord
-    from ipam.domain.pool import Plan, Pool, Space
+    from ipam.domain.plan import Plan
+    from ipam.domain.pool import Pool, Space
 
 Invariant = Literal["I1", "I2", "I3", "I4", "quota"]
 Kind = Literal[

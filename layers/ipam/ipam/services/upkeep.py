@@ -14,7 +14,7 @@ from ipam.services.plan import current_plan
 from ipam.services.reclaim import reclaim
 
 if TYPE_CHECKING:
-    from ipam.domain.pool import Plan
+    from ipam.domain.plan import Plan
     from ipam.services.ports import Deadline, Ports
 
 

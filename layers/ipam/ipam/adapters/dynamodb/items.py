@@ -6,19 +6,42 @@ that are not set are left out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ipam.adapters.dynamodb import keys
-from ipam.domain.allocation import Allocation, AuditEvent, AuditRecord, CoolingBlock
+from ipam.domain.allocation import (
+    Allocation,
+    Approval,
+    AuditEvent,
+    AuditRecord,
+    CoolingBlock,
+    Decision,
+    Lease,
+    PendingOrder,
+)
+from ipam.domain.change import ChangeQuota
 from ipam.domain.owner import Grant, OwnerKey, OwnerRecord
-from ipam.domain.pool import AllocationRules, AllocationType, Pool, ProvisionedCidr, Quota, Scope, ScopeType
+from ipam.domain.pool import (
+    AllocationRules,
+    AllocationType,
+    Pool,
+    ProvisionedCidr,
+    Quota,
+    Scope,
+    ScopeType,
+    SourceResource,
+    Strategy,
+)
 
 if TYPE_CHECKING:
     from ipam.domain.cidr import Cidr, Family
+    from ipam.domain.pool import Tag
 
 Item = dict[str, Any]
 """Attribute names to DynamoDB attribute values, such as {"S": "text"}."""
 
+APPROVAL_KEPT: Final = 30 * 24 * 3600
+"""Seconds for which an approval that has come too late is remembered."""
 
 Attribute = str | int | bool | list[Any] | dict[str, Any]
 
@@ -72,6 +95,15 @@ def _texts(item: Item, name: str) -> tuple[str, ...]:
     return tuple(entry["S"] for entry in _list(item, name))
 
 
+def _from_tags(tags: tuple[Tag, ...]) -> list[list[str]]:
+    return [list(tag) for tag in tags]
+
+
+def _tags(item: Item, name: str = "tags") -> tuple[Tag, ...]:
+    pairs = ((entry["L"][0]["S"], entry["L"][1]["S"]) for entry in _list(item, name))
+    return tuple(pairs)
+
+
 def from_scope(scope: Scope) -> Item:
     """Write a scope."""
     return _pack(
@@ -81,6 +113,9 @@ def from_scope(scope: Scope) -> Item:
         scope_type=scope.scope_type,
         description=scope.description,
         created=scope.created,
+        tags=_from_tags(scope.tags),
+        is_default=scope.is_default or None,
+        version=scope.version,
     )
 
 
@@ -92,6 +127,9 @@ def to_scope(item: Item) -> Scope:
         scope_type=cast("ScopeType", _text(item, "scope_type")),
         description=_text(item, "description"),
         created=_number(item, "created"),
+        tags=_tags(item),
+        is_default="is_default" in item,
+        version=_number(item, "version"),
     )
 
 
@@ -110,10 +148,22 @@ def from_pool(pool: Pool) -> Item:
         min_netmask_length=pool.rules.min_netmask_length,
         max_netmask_length=pool.rules.max_netmask_length,
         default_netmask_length=pool.rules.default_netmask_length,
+        required_tags=_from_tags(pool.rules.required_tags),
+        allowed_cidrs=[keys.block(cidr) for cidr in pool.rules.allowed_cidrs],
+        disallowed_cidrs=[keys.block(cidr) for cidr in pool.rules.disallowed_cidrs],
+        approval_netmask_length=pool.rules.approval_netmask_length,
+        lease_seconds=pool.rules.lease_seconds,
+        strategy=pool.rules.strategy,
         quota_allocations=pool.quota.allocations,
         quota_units=pool.quota.units,
         cooling_seconds=pool.cooling_seconds,
         created=pool.created,
+        tags=_from_tags(pool.tags),
+        shared_with=list(pool.shared_with),
+        source_resource=_from_source(pool.source_resource),
+        vpc_ipam_pool_id=pool.vpc_ipam_pool_id,
+        auto_import=pool.auto_import or None,
+        version=pool.version,
     )
 
 
@@ -129,14 +179,39 @@ def to_pool(item: Item) -> Pool:
         description=_text(item, "description"),
         allocation_types=frozenset(cast("tuple[AllocationType, ...]", _texts(item, "allocation_types"))),
         rules=AllocationRules(
-            _optional(item, "min_netmask_length"),
-            _optional(item, "max_netmask_length"),
-            _optional(item, "default_netmask_length"),
+            min_netmask_length=_optional(item, "min_netmask_length"),
+            max_netmask_length=_optional(item, "max_netmask_length"),
+            default_netmask_length=_optional(item, "default_netmask_length"),
+            required_tags=_tags(item, "required_tags"),
+            allowed_cidrs=tuple(keys.parse_block(text) for text in _texts(item, "allowed_cidrs")),
+            disallowed_cidrs=tuple(keys.parse_block(text) for text in _texts(item, "disallowed_cidrs")),
+            approval_netmask_length=_optional(item, "approval_netmask_length"),
+            lease_seconds=_optional(item, "lease_seconds"),
+            strategy=cast("Strategy", _text(item, "strategy")),
         ),
         quota=Quota(_optional(item, "quota_allocations"), _optional(item, "quota_units")),
         cooling_seconds=_number(item, "cooling_seconds"),
         created=_number(item, "created"),
+        tags=_tags(item),
+        shared_with=_texts(item, "shared_with"),
+        source_resource=_to_source(item),
+        vpc_ipam_pool_id=_text(item, "vpc_ipam_pool_id"),
+        auto_import="auto_import" in item,
+        version=_number(item, "version"),
     )
+
+
+def _from_source(resource: SourceResource | None) -> dict[str, str] | None:
+    if resource is None:
+        return None
+    return {"resource_id": resource.resource_id, "owner": resource.owner, "region": resource.region}
+
+
+def _to_source(item: Item) -> SourceResource | None:
+    if "source_resource" not in item:
+        return None
+    fields = item["source_resource"]["M"]
+    return SourceResource(_text(fields, "resource_id"), _text(fields, "owner"), _text(fields, "region"))
 
 
 def from_provisioned(block: ProvisionedCidr) -> Item:
@@ -187,7 +262,16 @@ def from_allocation(allocation: Allocation) -> Item:
         allocation_type=allocation.allocation_type,
         description=allocation.description,
         created=allocation.created,
+        tags=_from_tags(allocation.tags),
+        divided_by=allocation.divided_by,
+        vpc_ipam_allocation_id=allocation.vpc_ipam_allocation_id,
     )
+
+
+def description_of(description: str, tags: tuple[Tag, ...]) -> Item:
+    """Write what is said of an allocation; what is empty is left out."""
+    said: dict[str, Attribute] = {"description": description, "tags": _from_tags(tags)}
+    return {name: _value(value) for name, value in said.items() if value}
 
 
 def to_allocation(item: Item) -> Allocation:
@@ -201,13 +285,19 @@ def to_allocation(item: Item) -> Allocation:
         allocation_type=cast("AllocationType", _text(item, "allocation_type")),
         description=_text(item, "description"),
         created=_number(item, "created"),
+        tags=_tags(item),
+        divided_by=_text(item, "divided_by"),
+        vpc_ipam_allocation_id=_text(item, "vpc_ipam_allocation_id"),
     )
 
 
 def from_cooling(block: CoolingBlock) -> Item:
     """Write a cooling block."""
     return _pack(
-        keys.cooling(block.pool_id, block.cidr, block.until), cidr=str(block.cidr), allocation_id=block.allocation_id
+        keys.cooling(block.pool_id, block.cidr, block.until),
+        cidr=str(block.cidr),
+        allocation_id=block.allocation_id,
+        vpc_ipam_allocation_id=block.vpc_ipam_allocation_id,
     )
 
 
@@ -215,7 +305,110 @@ def to_cooling(item: Item) -> CoolingBlock:
     """Read a cooling block."""
     until, block = _text(item, keys.SORT_KEY).split("#", 1)
     pool_id = _text(item, keys.PARTITION_KEY).split("#", 1)[1]
-    return CoolingBlock(pool_id, keys.parse_block(block), int(until), _text(item, "allocation_id"))
+    return CoolingBlock(
+        pool_id,
+        keys.parse_block(block),
+        int(until),
+        _text(item, "allocation_id"),
+        _text(item, "vpc_ipam_allocation_id"),
+    )
+
+
+def from_lease(lease: Lease) -> Item:
+    """Write a lease."""
+    return _pack(
+        keys.lease(lease.pool_id, lease.cidr),
+        cidr=str(lease.cidr),
+        allocation_id=lease.allocation_id,
+        party=lease.owner.party,
+        owner=lease.owner.name,
+        account=lease.account,
+        until=lease.until,
+        preview=lease.preview or None,
+        warned=lease.warned or None,
+        ended=lease.ended or None,
+    )
+
+
+def to_lease(item: Item) -> Lease:
+    """Read a lease."""
+    return Lease(
+        pool_id=_text(item, keys.PARTITION_KEY).split("#", 1)[1],
+        cidr=keys.parse_block(_text(item, keys.SORT_KEY)),
+        allocation_id=_text(item, "allocation_id"),
+        owner=OwnerKey(_text(item, "party"), _text(item, "owner")),
+        account=_text(item, "account"),
+        until=_number(item, "until"),
+        preview="preview" in item,
+        warned="warned" in item,
+        ended="ended" in item,
+    )
+
+
+def from_approval(approval: Approval) -> Item:
+    """Write an approval; the store forgets it some time after it has come too late."""
+    return _pack(
+        keys.approval(approval.approval_id),
+        party=approval.owner.party,
+        owner=approval.owner.name,
+        account=approval.account,
+        pool_id=approval.pool_id,
+        netmask_length=approval.netmask_length,
+        description=approval.description,
+        asked=approval.asked,
+        until=approval.until,
+        decision=approval.decision,
+        decided_by=approval.decided_by,
+        note=approval.note,
+        event=approval.event,
+        expires=approval.until // 1000 + APPROVAL_KEPT,
+    )
+
+
+def to_approval(item: Item) -> Approval:
+    """Read an approval."""
+    return Approval(
+        approval_id=_text(item, keys.SORT_KEY),
+        owner=OwnerKey(_text(item, "party"), _text(item, "owner")),
+        account=_text(item, "account"),
+        pool_id=_text(item, "pool_id"),
+        netmask_length=_number(item, "netmask_length"),
+        description=_text(item, "description"),
+        asked=_number(item, "asked"),
+        until=_number(item, "until"),
+        decision=cast("Decision", _text(item, "decision")),
+        decided_by=_text(item, "decided_by"),
+        note=_text(item, "note"),
+        event=_text(item, "event"),
+    )
+
+
+def from_order(order: PendingOrder) -> Item:
+    """Write an order that is on its way to Amazon VPC IPAM."""
+    return _pack(
+        keys.order(order.pool_id, order.token),
+        party=order.owner.party,
+        owner=order.owner.name,
+        account=order.account,
+        ordered=order.ordered,
+    )
+
+
+def to_order(item: Item) -> PendingOrder:
+    """Read an order."""
+    return PendingOrder(
+        pool_id=_text(item, keys.PARTITION_KEY).split("#", 1)[1],
+        token=_text(item, keys.SORT_KEY),
+        owner=OwnerKey(_text(item, "party"), _text(item, "owner")),
+        account=_text(item, "account"),
+        ordered=_number(item, "ordered"),
+    )
+
+
+def to_quota(item: Item) -> ChangeQuota:
+    """Read what an account holds of a pool."""
+    account = _text(item, keys.PARTITION_KEY).split("#", 1)[1]
+    return ChangeQuota(account, _text(item, keys.SORT_KEY), _number(item, "allocations"), _number(item, "units"))
 
 
 def from_owner(record: OwnerRecord, expires: int | None) -> Item:
@@ -230,8 +423,8 @@ def from_owner(record: OwnerRecord, expires: int | None) -> Item:
     )
 
 
-def _from_grant(grant: Grant) -> dict[str, str | int | bool | list[str]]:
-    return {
+def _from_grant(grant: Grant) -> dict[str, Any]:
+    fields: dict[str, Any] = {
         "allocation_id": grant.allocation_id,
         "asks": list(grant.asks),
         "pool_id": grant.pool_id,
@@ -242,6 +435,15 @@ def _from_grant(grant: Grant) -> dict[str, str | int | bool | list[str]]:
         "acknowledged": grant.acknowledged,
         "returners": list(grant.returners),
     }
+    if grant.expires is not None:
+        fields["expires"] = grant.expires
+    if grant.preview:
+        fields["preview"] = True
+    if grant.vpc_ipam_allocation_id:
+        fields["vpc_ipam_allocation_id"] = grant.vpc_ipam_allocation_id
+    if grant.passed_over:
+        fields["passed_over"] = _from_tags(grant.passed_over)
+    return fields
 
 
 def to_owner(item: Item) -> OwnerRecord:
@@ -266,6 +468,10 @@ def _to_grant(item: Item) -> Grant:
         by_create=item["by_create"]["BOOL"],
         acknowledged=item["acknowledged"]["BOOL"],
         returners=_texts(item, "returners"),
+        expires=_optional(item, "expires"),
+        preview="preview" in item,
+        vpc_ipam_allocation_id=_text(item, "vpc_ipam_allocation_id"),
+        passed_over=_tags(item, "passed_over"),
     )
 
 

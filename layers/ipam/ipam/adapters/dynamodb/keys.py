@@ -14,6 +14,9 @@ Items and their keys (`PK` and `SK`, both strings):
 | Owner       | OWNER#<party>    | <name>                                  |
 | Quota       | QUOTA#<account>  | <pool id>                               |
 | Audit       | AUDIT#<subject>  | <block>#<at>#<serial>                   |
+| Lease       | LEASE#<pool id>  | <block>                                 |
+| Approval    | APPROVAL         | <approval id>                           |
+| Order       | ORDER#<pool id>  | <token>                                 |
 
 <block> is <family>#<first>#<length>; <first> is the lowest address in hexadecimal, padded to the width of its family,
 so that keys sort as addresses; <host bits> and <length> have three digits; <until> and <at> are milliseconds of the
@@ -29,9 +32,14 @@ Access patterns and what serves each (all by the table's own key; there is no in
 | all free blocks of a pool                       | Query FREE                                             |
 | what is cooling, next to be free first          | Query COOL, SK up to <now>                             |
 | all allocations of a pool by address            | Query USED                                             |
+| the allocations inside a block                  | Query USED, SK from the block to its last address      |
+| one allocation by its block                     | GetItem USED                                           |
 | what a resource holds                           | GetItem OWNER                                          |
 | what a stack holds                              | Query OWNER                                            |
-| what an account holds of a pool                 | GetItem QUOTA                                          |
+| what an account holds of a pool, of each pool   | GetItem QUOTA, Query QUOTA                             |
+| what leases a pool has, or a block              | Query LEASE, GetItem LEASE                             |
+| what waits for approval, one request            | Query APPROVAL, GetItem APPROVAL                       |
+| what was ordered at Amazon VPC IPAM             | Query ORDER                                            |
 | history of a pool, of a block, of a stack       | Query AUDIT, SK begins with <block>                    |
 | the whole plan                                  | Query PLAN                                             |
 
@@ -43,6 +51,14 @@ Conditions and the invariant that each guards:
 | attribute_not_exists(PK)                             | Free       | I1 no address is free twice           |
 | attribute_not_exists(PK)                             | Allocation | I1 one holder                         |
 | allocation_id = :id                                  | Allocation | I5 exactly this allocation            |
+| divided_by is not set, or = :pool                    | Allocation | I3 a VPC that is divided is kept      |
+| attribute_not_exists(PK), or allocation_id = :id     | Lease      | a lease is of the block's allocation  |
+| decision = waiting, or = approved                    | Approval   | decided once, used once               |
+| attribute_exists(PK)                                 | Order      | I4 an order has one allocation        |
+| version = :version                                   | Scope,Pool | I3 what is deleted is empty           |
+| attribute_exists(PK)                                 | Scope,Pool | I3 a parent is there                  |
+| holder_id = :id                                      | Name       | a name is given back by its holder    |
+| allocation_id = :id                                  | Provis.    | I3                                    |
 | attribute_not_exists(PK)                             | Cooling    | I1                                    |
 | attribute_exists(PK)                                 | Cooling    | I1, I7 cooling ends once              |
 | attribute_not_exists(PK), or version = :version      | Owner      | I4 no decision on an old record       |
@@ -63,9 +79,11 @@ if TYPE_CHECKING:
 PARTITION_KEY: Final = "PK"
 SORT_KEY: Final = "SK"
 TIME_TO_LIVE: Final = "expires"
-"""Attribute after which the table forgets an item, in seconds of the epoch; only owners that hold nothing have it."""
+"""Attribute after which the table forgets an item, in seconds of the epoch; owners that hold nothing have it, and
+approvals."""
 
 PLAN: Final = "PLAN"
+APPROVALS: Final = "APPROVAL"
 _TIME_DIGITS: Final = 14
 
 
@@ -159,7 +177,7 @@ def owner_partition(party: str) -> str:
 
 def quota(account: str, pool_id: str) -> Key:
     """Key of what an account holds of a pool."""
-    return Key(f"QUOTA#{account}", pool_id)
+    return Key(quota_partition(account), pool_id)
 
 
 def audit(subject: str, cidr: Cidr | None, at: int, serial: str) -> Key:
@@ -170,6 +188,51 @@ def audit(subject: str, cidr: Cidr | None, at: int, serial: str) -> Key:
 def audit_partition(subject: str) -> str:
     """Partition of the audit records of a pool, scope or stack."""
     return f"AUDIT#{subject}"
+
+
+def lease(pool_id: str, cidr: Cidr) -> Key:
+    """Key of a lease."""
+    return Key(lease_partition(pool_id), block(cidr))
+
+
+def lease_partition(pool_id: str) -> str:
+    """Partition of a pool's leases."""
+    return f"LEASE#{pool_id}"
+
+
+def approval(approval_id: str) -> Key:
+    """Key of an approval."""
+    return Key(APPROVALS, approval_id)
+
+
+def order(pool_id: str, token: str) -> Key:
+    """Key of an order that is on its way to Amazon VPC IPAM."""
+    return Key(order_partition(pool_id), token)
+
+
+def order_partition(pool_id: str) -> str:
+    """Partition of the orders of a pool."""
+    return f"ORDER#{pool_id}"
+
+
+def quota_partition(account: str) -> str:
+    """Partition of what an account holds."""
+    return f"QUOTA#{account}"
+
+
+def blocks_from(cidr: Cidr) -> str:
+    """Where the blocks inside of a block begin, itself among them."""
+    return block(cidr)
+
+
+def blocks_until(cidr: Cidr) -> str:
+    """Sorts after every block inside of a block."""
+    return f"{cidr.family}#{_hexadecimal(cidr.last, cidr.family)}#~"
+
+
+def audit_of(cidr: Cidr) -> tuple[str, str]:
+    """Between which the audit records of exactly this block sort."""
+    return f"{block(cidr)}#", f"{block(cidr)}#~"
 
 
 def block(cidr: Cidr) -> str:
@@ -184,7 +247,11 @@ def parse_block(text: str) -> Cidr:
 
 
 def _first(cidr: Cidr) -> str:
-    return f"{cidr.first:0{WIDTHS[cidr.family] // 4}x}"
+    return _hexadecimal(cidr.first, cidr.family)
+
+
+def _hexadecimal(address: int, family: Family) -> str:
+    return f"{address:0{WIDTHS[family] // 4}x}"
 
 
 def _time(milliseconds: int) -> str:

@@ -16,43 +16,26 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, HTTPClientError
 
 from ipam.adapters.dynamodb import items, keys
-from ipam.domain.change import (
-    ChangeQuota,
-    DescribeAllocation,
-    PutAllocation,
-    PutAudit,
-    PutCooling,
-    PutFree,
-    PutName,
-    PutOwner,
-    PutPool,
-    PutProvisioned,
-    PutScope,
-    RemoveAllocation,
-    TakeCooling,
-    TakeFree,
-)
+from ipam.adapters.dynamodb.writes import Writes
+from ipam.domain.change import ChangeQuota, PutOwner
 from ipam.domain.cidr import WIDTHS
 from ipam.domain.errors import StoreUnavailableError
 from ipam.domain.owner import OwnerRecord
-from ipam.domain.pool import Plan
+from ipam.domain.plan import Plan
 from ipam.services.ports import Conflict, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ipam.adapters.dynamodb.items import Item
-    from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock
-    from ipam.domain.change import Change, Operation
+    from ipam.domain.allocation import Allocation, Approval, AuditRecord, CoolingBlock, Lease, PendingOrder
+    from ipam.domain.change import Change
     from ipam.domain.cidr import Cidr, Family
     from ipam.domain.owner import OwnerKey
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-NEW: Final = "attribute_not_exists(PK)"
-THERE: Final = "attribute_exists(PK)"
-SAME: Final = "allocation_id = :id"
 
 BATCH: Final = 100
 """Keys of one BatchGetItem (DynamoDB API reference)."""
@@ -101,6 +84,7 @@ class DynamoDbStore:
         """Use a table through a client."""
         self._table = table
         self._client = client
+        self._writes = Writes(table)
 
     @_translated
     def plan(self) -> Plan:
@@ -153,9 +137,39 @@ class DynamoDbStore:
         found = self._query(keys.cooling_partition(pool_id), between=due, limit=limit)
         return [items.to_cooling(item) for item in found]
 
-    def allocations(self, pool_id: str) -> Iterator[Allocation]:
+    def allocation(self, pool_id: str, cidr: Cidr) -> Allocation | None:
         """See the port."""
-        return (items.to_allocation(item) for item in self._query(keys.used_partition(pool_id)))
+        item = self._get(keys.allocation(pool_id, cidr), consistent=True)
+        return None if item is None else items.to_allocation(item)
+
+    def allocations(self, pool_id: str, within: Cidr | None = None) -> Iterator[Allocation]:
+        """See the port."""
+        between = None if within is None else (keys.blocks_from(within), keys.blocks_until(within))
+        return (items.to_allocation(item) for item in self._query(keys.used_partition(pool_id), between=between))
+
+    def lease(self, pool_id: str, cidr: Cidr) -> Lease | None:
+        """See the port."""
+        item = self._get(keys.lease(pool_id, cidr), consistent=True)
+        return None if item is None else items.to_lease(item)
+
+    def leases(self, pool_id: str) -> Iterator[Lease]:
+        """See the port."""
+        return (items.to_lease(item) for item in self._query(keys.lease_partition(pool_id)))
+
+    def approval(self, approval_id: str) -> Approval | None:
+        """See the port."""
+        item = self._get(keys.approval(approval_id), consistent=True)
+        return None if item is None else items.to_approval(item)
+
+    @_translated
+    def approvals(self) -> list[Approval]:
+        """See the port."""
+        return [items.to_approval(item) for item in self._query(keys.APPROVALS)]
+
+    @_translated
+    def orders(self, pool_id: str) -> list[PendingOrder]:
+        """See the port."""
+        return [items.to_order(item) for item in self._query(keys.order_partition(pool_id))]
 
     def owner(self, key: OwnerKey) -> OwnerRecord:
         """See the port."""
@@ -179,17 +193,22 @@ class DynamoDbStore:
     def quota(self, account: str, pool_id: str) -> ChangeQuota:
         """See the port."""
         item = self._get(keys.quota(account, pool_id), consistent=True)
-        held = {name: int(item[name]["N"]) if item else 0 for name in ("allocations", "units")}
-        return ChangeQuota(account, pool_id, held["allocations"], held["units"])
+        return ChangeQuota(account, pool_id, 0, 0) if item is None else items.to_quota(item)
 
-    def audit(self, subject: str) -> Iterator[AuditRecord]:
+    @_translated
+    def quotas(self, account: str) -> list[ChangeQuota]:
         """See the port."""
-        return (items.to_audit(item) for item in self._query(keys.audit_partition(subject)))
+        return [items.to_quota(item) for item in self._query(keys.quota_partition(account))]
+
+    def audit(self, subject: str, cidr: Cidr | None = None) -> Iterator[AuditRecord]:
+        """See the port."""
+        between = None if cidr is None else keys.audit_of(cidr)
+        return (items.to_audit(item) for item in self._query(keys.audit_partition(subject), between=between))
 
     @_translated
     def commit(self, change: Change) -> None:
         """See the port."""
-        operations = [self._write(operation) for operation in change.operations]
+        operations = [self._writes.of(operation) for operation in change.operations]
         try:
             self._client.transact_write_items(TransactItems=operations)
         except ClientError as error:
@@ -259,105 +278,6 @@ class DynamoDbStore:
                 return
         code = "UnprocessedKeys"
         raise StoreUnavailableError(code)
-
-    def _write(self, operation: Operation) -> dict[str, Any]:  # noqa: PLR0911 - one a kind
-        """Write an operation as one item of a transaction."""
-        match operation:
-            case TakeFree(pool_id, cidr):
-                return self._delete(keys.free(pool_id, cidr), THERE)
-            case DescribeAllocation():
-                return self._describe(operation)
-            case RemoveAllocation(pool_id, cidr, allocation_id):
-                return self._delete(keys.allocation(pool_id, cidr), SAME, {":id": {"S": allocation_id}})
-            case TakeCooling(block):
-                return self._delete(keys.cooling(block.pool_id, block.cidr, block.until), THERE)
-            case PutOwner(record, expires):
-                return self._put_owner(record, expires)
-            case ChangeQuota():
-                return self._add_quota(operation)
-            case _:
-                return self._put(_new_item(operation), NEW)
-
-    def _put(self, item: Item, condition: str, values: Item | None = None) -> dict[str, Any]:
-        return {"Put": self._conditional({"Item": item}, condition, values)}
-
-    def _delete(self, key: keys.Key, condition: str, values: Item | None = None) -> dict[str, Any]:
-        return {"Delete": self._conditional({"Key": items.key_of(key)}, condition, values)}
-
-    def _conditional(self, write: dict[str, Any], condition: str, values: Item | None = None) -> dict[str, Any]:
-        """Put a write under its condition."""
-        write |= {"TableName": self._table, "ConditionExpression": condition}
-        return write | {"ExpressionAttributeValues": values} if values else write
-
-    def _put_owner(self, record: OwnerRecord, expires: int | None) -> dict[str, Any]:
-        """Store an owner's record over the version that it was made from, or get back the one that is there."""
-        item = items.from_owner(record, expires)
-        if record.version == 0:
-            write = self._put(item, NEW)
-        else:
-            write = self._put(item, "version = :version", {":version": {"N": str(record.version)}})
-        write["Put"]["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        return write
-
-    def _describe(self, change: DescribeAllocation) -> dict[str, Any]:
-        """Set the description of an allocation; an empty one is left out."""
-        values: Item = {":id": {"S": change.allocation_id}}
-        expression = "REMOVE description"
-        if change.description:
-            values[":description"] = {"S": change.description}
-            expression = "SET description = :description"
-        update = {"Key": items.key_of(keys.allocation(change.pool_id, change.cidr)), "UpdateExpression": expression}
-        return {"Update": self._conditional(update, SAME, values)}
-
-    def _add_quota(self, change: ChangeQuota) -> dict[str, Any]:
-        """Add to what an account holds of a pool, if there is room for it."""
-        values: Item = {":allocations": {"N": str(change.allocations)}, ":units": {"N": str(change.units)}}
-        limits = {
-            "allocations": (change.max_allocations, change.allocations),
-            "units": (change.max_units, change.units),
-        }
-        conditions = []
-        for name, (limit, added) in limits.items():
-            if limit is None:
-                continue
-            room = limit - added
-            # An account that has no item holds nothing: then only a limit below the order itself refuses it.
-            values[f":{name}_room"] = {"N": str(room)}
-            held = f"{name} <= :{name}_room"
-            conditions.append(f"({NEW} OR {held})" if room >= 0 else held)
-        update: dict[str, Any] = {
-            "TableName": self._table,
-            "Key": items.key_of(keys.quota(change.account, change.pool_id)),
-            "UpdateExpression": "ADD allocations :allocations, units :units",
-            "ExpressionAttributeValues": values,
-        }
-        if conditions:
-            update["ConditionExpression"] = " AND ".join(conditions)
-        return {"Update": update}
-
-
-def _new_item(operation: Operation) -> Item:  # noqa: PLR0911 - one a kind
-    """Write a record that must not be there yet."""
-    match operation:
-        case PutFree(pool_id, cidr):
-            return items.from_free(pool_id, cidr)
-        case PutAllocation(allocation):
-            return items.from_allocation(allocation)
-        case PutCooling(block):
-            return items.from_cooling(block)
-        case PutAudit(record):
-            return items.from_audit(record)
-        case PutScope(scope):
-            return items.from_scope(scope)
-        case PutPool(pool):
-            return items.from_pool(pool)
-        case PutName(name, holder_id):
-            return items.from_name(name, holder_id)
-        case PutProvisioned(block):
-            return items.from_provisioned(block)
-        case _:
-            message = f"not a new record: {operation}"
-            raise TypeError(message)
 
 
 def _refusals(change: Change, error: ClientError) -> tuple[Refusal, ...]:

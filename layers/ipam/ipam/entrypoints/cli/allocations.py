@@ -17,7 +17,7 @@ from ipam.services.plan import current_plan
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ipam.domain.pool import Plan
+    from ipam.domain.plan import Plan
     from ipam.services.ports import Ports
 
 COLUMNS: Final = ("cidr", "account", "holder", "resource", "created", "allocation_id", "description")

@@ -18,7 +18,8 @@ from ipam.services.plan import current_plan
 from ipam.services.provision import provision
 
 if TYPE_CHECKING:
-    from ipam.domain.pool import Plan, Pool
+    from ipam.domain.plan import Plan
+    from ipam.domain.pool import Pool
     from ipam.services.ports import Ports
 
 NETMASK: Final = re.compile(r"/([0-9]{1,3})")

@@ -15,7 +15,8 @@ from ipam import bootstrap
 from ipam.settings import Settings
 
 if TYPE_CHECKING:
-    from ipam.domain.pool import Plan, Scope
+    from ipam.domain.plan import Plan
+    from ipam.domain.pool import Scope
     from ipam.services.ports import Ports, Secrets
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ipam.domain.cidr import Family
-    from ipam.domain.pool import Plan, Pool
+    from ipam.domain.plan import Plan
+    from ipam.domain.pool import Pool
 
 COLUMNS: Final = ("name", "scope", "source_pool", "locale", "cidrs", "allocation_types", "pool_id")
 

@@ -13,7 +13,8 @@ from rich.tree import Tree
 from ipam.services.utilisation import utilisation
 
 if TYPE_CHECKING:
-    from ipam.domain.pool import Plan, Pool, Scope
+    from ipam.domain.plan import Plan
+    from ipam.domain.pool import Pool, Scope
     from ipam.services.ports import Ports
 
 BAR: Final = 10

@@ -14,7 +14,7 @@ from ipam.entrypoints.cli.rows import Holder, when
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ipam.domain.pool import Plan
+    from ipam.domain.plan import Plan
     from ipam.services.find import Block, Place
 
 SHOWN: Final = 12

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 if TYPE_CHECKING:
     from ipam.domain.allocation import Allocation, AuditRecord
     from ipam.domain.owner import OwnerKey
-    from ipam.domain.pool import Plan, Pool, Scope
+    from ipam.domain.plan import Plan
+    from ipam.domain.pool import Pool, Scope
     from ipam.services.find import Block, Level, Place
     from ipam.services.soundness import Finding
     from ipam.services.utilisation import Utilisation

@@ -14,7 +14,8 @@ from ipam.domain.owner import OwnerKey
 from ipam.entrypoints.answers import Answer, unmade_id
 from ipam.entrypoints.cn_cidr import dates
 from ipam.entrypoints.cn_cidr.properties import order
-from ipam.services.allocate import AllocateRequest, allocate
+from ipam.services.allocate import allocate
+from ipam.services.order import AllocateRequest
 from ipam.services.release import ReleaseRequest, abandon, release
 from ipam.services.revise import revise
 

@@ -11,7 +11,7 @@ from ipam.domain.cidr import WIDTHS, Cidr, Family
 from ipam.domain.errors import MalformedCidrError, SubnetsDoNotFitError
 from ipam.domain.free_space import pack
 from ipam.domain.owner import Claim
-from ipam.domain.pool import Ask
+from ipam.domain.plan import Ask
 from ipam.entrypoints.cn_cidr import dates
 from ipam.entrypoints.errors import InvalidPropertyError
 from ipam.entrypoints.properties import choice, decimal, decimals, formed, refuse_unknown, required, shown, text
