@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Final
 from ipam import bootstrap
 from ipam.domain.cidr import Cidr
 from ipam.domain.pool import AllocationRules
-from ipam.services.plan import NewPool, create_pool, create_scope, current_plan
+from ipam.services.plan import current_plan
+from ipam.services.pools import NewPool, create_pool
 from ipam.services.provision import provision
+from ipam.services.scopes import create_scope
 from ipam.settings import Settings
 
 if TYPE_CHECKING:

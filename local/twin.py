@@ -39,11 +39,13 @@ _START_SECONDS = 60
 # The time to write the state that is to be kept.
 _STOP_SECONDS = 15
 _LOG_LINES = 25
-# What a built template's outputs are called in the environment.
+# Variables of the environment, by the outputs of a built template that they are.
 _EXPORTS = {
-    "CnCidrServiceToken": "CN_CIDR_FUNCTION_ARN",
-    "TableName": "IPAM_TABLE_NAME",
-    "MasterKeySecretArn": "IPAM_MASTER_KEY_SECRET",
+    "CN_CIDR_FUNCTION_ARN": "CnCidrServiceToken",
+    "IPAM_CN_CIDR_FUNCTION": "CnCidrServiceToken",
+    "ADDRESS_PLAN_FUNCTION_ARN": "AddressPlanServiceToken",
+    "IPAM_TABLE_NAME": "TableName",
+    "IPAM_MASTER_KEY_SECRET": "MasterKeySecretArn",
 }
 
 
@@ -119,7 +121,7 @@ class Twin:
             "AWS_EC2_METADATA_DISABLED": "true",
             "NO_PROXY": "localhost,127.0.0.1",
         }
-        named = {name: self.outputs[output] for output, name in _EXPORTS.items() if output in self.outputs}
+        named = {name: self.outputs[output] for name, output in _EXPORTS.items() if output in self.outputs}
         return exports | named
 
     def records(self) -> list[dict[str, Any]]:

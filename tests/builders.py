@@ -11,15 +11,17 @@ from ipam.domain.cidr import Cidr
 from ipam.domain.owner import Claim, OwnerKey
 from ipam.domain.plan import Ask
 from ipam.services.allocate import allocate
-from ipam.services.order import Allocated, AllocateRequest
 from ipam.services.memory import Memory
-from ipam.services.plan import NewPool, create_pool, create_scope
+from ipam.services.order import Allocated, AllocateRequest
+from ipam.services.pools import NewPool, create_pool
 from ipam.services.ports import NoDeadline, Ports
 from ipam.services.provision import provision
 from ipam.services.reclaim import reclaim
 from ipam.services.release import Outcome, ReleaseRequest, abandon, release, release_in_stack
 from ipam.services.revise import revise
+from ipam.services.scopes import create_scope
 from ipam.services.verify import verify
+from tests.outside import Outside
 
 if TYPE_CHECKING:
     from ipam.domain.cidr import Family
@@ -100,13 +102,15 @@ class Desk:
     clock: FixedClock = field(default_factory=FixedClock)
     chance: SeededChance = field(default_factory=SeededChance)
     deadline: Deadline = field(default_factory=NoDeadline)
+    outside: Outside = field(default_factory=Outside)
 
     def __post_init__(self) -> None:
-        self.ports = Ports(self.store, self.clock, self.chance, Memory())
+        others = (self.outside.organization, self.outside.happenings, self.outside.redelivery)
+        self.ports = Ports(self.store, self.clock, self.chance, Memory(), *others)
 
     def another(self, store: Store | None = None) -> Desk:
         """Open a desk beside this one, with a memory of its own."""
-        return Desk(store or self.store, self.clock, self.chance, self.deadline)
+        return Desk(store or self.store, self.clock, self.chance, self.deadline, self.outside)
 
     def scope(self, name: str = "corporate") -> str:
         """Create a scope, and give its id."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from ipam.services.plan import NewPool
+from ipam.services.pools import NewPool
 from tests.builders import REGION, Desk, FixedClock, SeededChance
 from tests.engine import engine
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from ipam.domain.errors import StoreUnavailableError
+from ipam.domain.plan import Plan
 from ipam.services.ports import Conflict, Refusal
 
 if TYPE_CHECKING:
@@ -84,3 +85,28 @@ class Faulty(Around):
         if fault == "lost-after":
             raise StoreUnavailableError(fault)
         return answer
+
+
+class Torn(Around):
+    """Reads the plan the first time in two parts, as pages are, between which something else is done.
+
+    What there is was read before; which versions they have, after.
+    """
+
+    def __init__(self, store: Store, meanwhile: Callable[[], object]) -> None:
+        super().__init__(store)
+        self._meanwhile: Callable[[], object] | None = meanwhile
+
+    def plan(self) -> Plan:
+        """See the port."""
+        before: Plan = self.inner.plan()
+        if self._meanwhile is None:
+            return before
+        self._meanwhile()
+        self._meanwhile = None
+        after = self.inner.plan()
+        return Plan(
+            tuple(after.scopes[scope_id] for scope_id in before.scopes),
+            tuple(after.pools[pool_id] for pool_id in before.pools),
+            tuple(block for pool_id in before.pools for block in before.provisioned(pool_id)),
+        )

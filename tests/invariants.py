@@ -15,15 +15,22 @@ from ipam.domain.cidr import WIDTHS, spans
 from ipam.domain.pool import units
 
 if TYPE_CHECKING:
-    from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock
+    from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock, Lease
     from ipam.domain.cidr import Cidr
-    from ipam.domain.owner import OwnerKey
+    from ipam.domain.owner import Grant
     from ipam.domain.plan import Plan
     from ipam.domain.pool import Space
     from ipam.services.ports import Store
 
 ALL = 1_000_000
 """More cooling blocks than any test has."""
+
+MADE = frozenset({"allocated", "imported", "previewed", "redeemed"})
+"""Events with which an allocation begins."""
+
+ENDED = frozenset({"released", "lease-ended", "preview-ended", "deprovisioned"})
+"""Events with which one ends. A preview ends without a record of its own when another allocation of its block is
+`redeemed`."""
 
 
 @dataclass
@@ -35,6 +42,7 @@ class Content:
     allocations: list[Allocation]
     cooling: list[CoolingBlock]
     audit: list[AuditRecord]
+    leases: list[Lease]
     by_id: dict[str, Allocation] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,6 +59,7 @@ def read(store: Store) -> dict[str, Content]:
             list(store.allocations(pool_id)),
             store.cooling(pool_id, ALL),
             list(store.audit(pool_id)),
+            list(store.leases(pool_id)),
         )
         for pool_id in (*plan.scopes, *plan.pools)
     }
@@ -72,7 +81,8 @@ def check(store: Store, *, canonical: bool = False) -> None:
         one_life_each(content)
         kept_cool(content)
     provisioned_from_parent(plan, contents)
-    one_holder_each(store, contents)
+    divided_by_who_has_it(plan, contents)
+    leased_until_the_end(contents, one_holder_each(store, contents))
     quotas_add_up(store, contents)
 
 
@@ -95,25 +105,49 @@ def no_free_buddies(content: Content) -> None:
 
 
 def provisioned_from_parent(plan: Plan, contents: dict[str, Content]) -> None:
-    """I3: each provisioned CIDR is an allocation of the parent, and each such allocation is provisioned."""
+    """I3: each provisioned CIDR is the pool's own allocation of its parent, and each such allocation is provisioned.
+
+    That of a subnet pool is somebody else's: the VPC's that the pool divides.
+    """
     for pool in plan.pools.values():
-        given = {
-            allocation.cidr
-            for allocation in contents[pool.parent_id].allocations
-            if allocation.owner.party == pool.pool_id
-        }
-        assert given == set(contents[pool.pool_id].space.provisioned), f"I3: {pool.name}"
+        parent = contents[pool.parent_id]
+        has = {(block.cidr, block.allocation_id) for block in plan.provisioned(pool.pool_id)}
+        own = {(each.cidr, each.allocation_id) for each in parent.allocations if each.owner.party == pool.pool_id}
+        if pool.source_resource is None:
+            assert own == has, f"I3: {pool.name}"
+            continue
+        assert not own, f"I3: {pool.name} divides a VPC and holds something itself"
+        for cidr, allocation_id in has:
+            vpc = parent.by_id.get(allocation_id)
+            assert vpc is not None and vpc.cidr == cidr, f"I3: {pool.name} divides {cidr}, which is not there"
+            assert vpc.divided_by == pool.pool_id, f"I3: {cidr} does not know that {pool.name} divides it"
 
 
-def one_holder_each(store: Store, contents: dict[str, Content]) -> None:
-    """I4, I5: allocations and the grants of their owners are the same facts, and no ask has two grants."""
-    owners: set[OwnerKey] = set()
+def divided_by_who_has_it(plan: Plan, contents: dict[str, Content]) -> None:
+    """I3: an allocation that says who divides it is exactly what that pool has, and the pool is one of its subnets."""
     for content in contents.values():
-        owners |= {allocation.owner for allocation in content.allocations}
-        owners |= {record.owner for record in content.audit if record.owner is not None}
-    granted: dict[str, OwnerKey] = {}
-    for owner in owners:
-        record = store.owner(owner)
+        for each in content.allocations:
+            if each.divided_by:
+                pool = plan.pools[each.divided_by]
+                assert pool.source_resource is not None, f"I3: {pool.name} divides {each.cidr}, and no VPC"
+                assert pool.parent_id == content.space.pool_id, f"I3: {pool.name} divides {each.cidr} of another pool"
+                has = {(block.cidr, block.allocation_id) for block in plan.provisioned(pool.pool_id)}
+                assert (each.cidr, each.allocation_id) in has, f"I3: {pool.name} does not have {each.cidr}"
+
+
+def one_holder_each(store: Store, contents: dict[str, Content]) -> dict[str, Grant]:
+    """I4, I5: allocations and the grants of their owners are the same facts, and no ask has two grants.
+
+    Returns:
+        The grants, by the ids of the allocations.
+    """
+    parties = set(contents)
+    for content in contents.values():
+        parties |= {allocation.owner.party for allocation in content.allocations}
+        parties |= {record.owner.party for record in content.audit if record.owner is not None}
+    granted: dict[str, Grant] = {}
+    for record in (record for party in sorted(parties) for record in store.owners(party)):
+        owner = record.owner
         asks = Counter(ask for grant in record.grants for ask in grant.asks)
         assert all(count == 1 for count in asks.values()), f"I4: {owner} has two allocations for one ask"
         for grant in record.grants:
@@ -122,21 +156,58 @@ def one_holder_each(store: Store, contents: dict[str, Content]) -> None:
             assert (allocation.cidr, allocation.owner) == (grant.cidr, owner), f"I5: {grant} is not {allocation}"
             assert grant.allocation_id not in granted, f"I4: {grant.allocation_id} is granted twice"
             assert grant.allocation_id not in record.returned, f"I4: {grant.allocation_id} is held and given back"
-            granted[grant.allocation_id] = owner
+            granted[grant.allocation_id] = grant
     held = {allocation_id for content in contents.values() for allocation_id in content.by_id}
     assert held == set(granted), f"I4: held without an owner who knows: {held - set(granted)}"
+    return granted
 
 
-def one_life_each(content: Content) -> None:
-    """I5, I6: an allocation is recorded as made once and released at most once, by its owner, and lives in between."""
+def leased_until_the_end(contents: dict[str, Content], granted: dict[str, Grant]) -> None:
+    """Each lease is that of a live allocation and ends when its grant says; whatever ends has exactly one lease."""
+    leased: set[str] = set()
+    for content in contents.values():
+        for lease in content.leases:
+            allocation = content.by_id.get(lease.allocation_id)
+            assert allocation is not None, f"the lease of {lease.allocation_id} has outlived it"
+            facts = (allocation.cidr, allocation.owner, allocation.account)
+            assert facts == (lease.cidr, lease.owner, lease.account), f"{lease} is not of {allocation}"
+            grant = granted[lease.allocation_id]
+            assert (grant.expires, grant.preview) == (lease.until, lease.preview), f"{lease} is not as {grant}"
+            leased.add(lease.allocation_id)
+    ending = {allocation_id for allocation_id, grant in granted.items() if grant.expires is not None}
+    assert leased == ending, f"to end, without a lease: {ending - leased}"
+    previews = {allocation_id for allocation_id, grant in granted.items() if grant.preview}
+    assert previews <= ending, f"held for nobody, for ever: {previews - ending}"
+
+
+def lives(content: Content) -> tuple[dict[str, AuditRecord], dict[str, AuditRecord]]:
+    """I6: tell how each allocation began and how it ended, by its id; both are recorded once at most.
+
+    To deprovision what a subnet pool has ends no allocation: that is the VPC's, and not the pool's.
+    """
     made: dict[str, AuditRecord] = {}
     ended: dict[str, AuditRecord] = {}
     for record in content.audit:
-        if record.event in {"allocated", "released"}:
-            lives = made if record.event == "allocated" else ended
-            assert record.allocation_id not in lives, f"I6: {record.event} twice: {record.allocation_id}"
-            lives[record.allocation_id] = record
-    assert set(content.by_id) == set(made) - set(ended), f"I6: the audit of {content.space.name} tells another story"
+        if record.event in MADE:
+            assert record.allocation_id not in made, f"I6: {record.event} twice: {record.allocation_id}"
+            made[record.allocation_id] = record
+    for record in content.audit:
+        begin = made.get(record.allocation_id)
+        if record.event in ENDED and (record.event != "deprovisioned" or (begin and begin.owner == record.owner)):
+            assert record.allocation_id not in ended, f"I6: {record.event} twice: {record.allocation_id}"
+            ended[record.allocation_id] = record
+    return made, ended
+
+
+def one_life_each(content: Content) -> None:
+    """I5, I6: an allocation lives from when it was made until it is ended, for its owner."""
+    made, ended = lives(content)
+    gone = set(made) - set(ended) - set(content.by_id)
+    assert set(content.by_id) <= set(made) - set(ended), f"I6: the audit of {content.space.name} tells another story"
+    # What was redeemed took the place of a preview of the same block: that one has no end of its own.
+    redeemed = Counter(record.cidr for record in made.values() if record.event == "redeemed")
+    assert Counter(made[allocation_id].cidr for allocation_id in gone) == redeemed, f"I6: {gone} ended untold"
+    assert all(made[allocation_id].event == "previewed" for allocation_id in gone), f"I6: {gone} were no previews"
     for allocation_id, end in ended.items():
         begin = made[allocation_id]
         assert (begin.owner, begin.cidr) == (end.owner, end.cidr), f"I5: {end} is not the owner's own release"
@@ -144,31 +215,46 @@ def one_life_each(content: Content) -> None:
 
 
 def kept_cool(content: Content) -> None:
-    """I7: nothing is allocated over a released block before its cooling is over, and cooling blocks were released."""
+    """I7: nothing is allocated over a released block before its cooling is over, and cooling blocks were released.
+
+    Nobody ever had what was only held as a preview: it does not cool. Where the pool's cooling time has changed, only
+    the order of the times is known here.
+    """
+    made, ended = lives(content)
+    changed = any(record.event == "pool-changed" for record in content.audit)
     pause = content.space.cooling_seconds * 1000
-    ended = [record for record in content.audit if record.event == "released"]
+    joined = {(record.cidr, record.allocation_id) for record in content.audit if record.event == "joined"}
     for block in content.cooling:
-        assert any(
-            (end.allocation_id, end.cidr) == (block.allocation_id, block.cidr) and block.until == end.at + pause
-            for end in ended
-        ), f"I7: {block} was never released"
-    if not pause:
+        end = ended.get(block.allocation_id)
+        assert end is not None and end.cidr is not None, f"I7: {block} was never released"
+        whole = (block.cidr, block.allocation_id) in joined
+        assert end.cidr == block.cidr or (whole and block.cidr.contains(end.cidr)), f"I7: {block} was never released"
+        wait = 0 if made[block.allocation_id].event == "previewed" else pause
+        # What a pool gives back goes on cooling in its parent, for as long as the last that was released in it has to.
+        longer = changed or end.event == "deprovisioned"
+        assert block.until == end.at + wait or (longer and block.until >= end.at), f"I7: {block} cools too long"
+    if not pause or changed:
         return
-    made = [record for record in content.audit if record.event == "allocated"]
-    for end, begin in itertools.product(ended, made):
+    had = [end for allocation_id, end in ended.items() if made[allocation_id].event != "previewed"]
+    for end, begin in itertools.product(had, made.values()):
         if begin.allocation_id != end.allocation_id and end.at <= begin.at < end.at + pause:
             assert end.cidr is not None and begin.cidr is not None
             assert not end.cidr.overlaps(begin.cidr), f"I7: {begin.cidr} was given again while {end.cidr} cooled"
 
 
 def quotas_add_up(store: Store, contents: dict[str, Content]) -> None:
-    """The quota of an account counts what it holds of a pool, and is within the pool's limits."""
+    """The quota of an account counts what it holds of a pool, and is within the limits that it was counted against.
+
+    These are the pool's, unless they have changed since, or what was there already was imported.
+    """
     for pool_id, content in contents.items():
         accounts = {record.account for record in content.audit} - {""}
         for account in accounts:
             held = [allocation.cidr for allocation in content.allocations if allocation.account == account]
             counted = store.quota(account, pool_id)
             assert (counted.allocations, counted.units) == (len(held), sum(map(units, held))), f"quota of {account}"
+            if any(record.event in {"pool-changed", "imported"} for record in content.audit):
+                continue
             limit = content.space.quota
             assert limit.allocations is None or counted.allocations <= limit.allocations
             assert limit.units is None or counted.units <= limit.units

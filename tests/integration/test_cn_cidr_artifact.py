@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ipam.adapters.dynamodb.store import DynamoDbStore
-from ipam.services.plan import NewPool
+from ipam.services.pools import NewPool
 from tests import invariants
 from tests.builders import REGION, Desk
 from tests.engine import client, create_table

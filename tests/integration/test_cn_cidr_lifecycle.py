@@ -87,7 +87,11 @@ def test_a_create_answers_with_every_attribute(stage: Stage) -> None:
             "Returned_IpamPoolAllocationId": allocation_id(1),
             "CreationDate": "2026-11-20T08:00:00.000Z",
             "IpamPoolId": stage.vpcs.pool_id,
+            "IpamPoolName": "vpcs",
             "NetmaskLength": "24",
+            "Explanation": 'From pool "vpcs".',
+            "PreviewToken": "",
+            "ExpiresAt": "",
             "SubnetCidrs": "",
         },
     }

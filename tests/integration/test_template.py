@@ -73,6 +73,7 @@ CN_CIDR_ACTIONS = {
     "dynamodb:PutItem",
     "dynamodb:Query",
     "dynamodb:UpdateItem",
+    "events:PutEvents",
     "logs:CreateLogStream",
     "logs:PutLogEvents",
     "secretsmanager:GetSecretValue",
@@ -80,8 +81,12 @@ CN_CIDR_ACTIONS = {
 }
 UPKEEP_ACTIONS = {
     "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
     "dynamodb:PutItem",
     "dynamodb:Query",
+    "dynamodb:UpdateItem",
+    "events:PutEvents",
+    "lambda:InvokeFunction",
     "logs:CreateLogStream",
     "logs:PutLogEvents",
 }
@@ -103,6 +108,33 @@ def test_a_role_may_do_what_its_function_does_and_no_more(
     assert all(isinstance(each["Resource"], dict) for each in statements)
     assert policies[1]["Fn::If"][0] == "IsTraced"
     assert template["Parameters"]["TracingMode"]["Default"] == "PassThrough"
+
+
+def test_the_organisation_is_read_by_this_account_or_as_one_role(template: dict[str, Any]) -> None:
+    """With a role, that role is all there is; without, two reads, which know no resources. Nothing of it is written."""
+    (policy,) = (
+        each
+        for each in template["Resources"]["CnCidrRole"]["Properties"]["Policies"]
+        if each.get("PolicyName") == "organization"
+    )
+    condition, as_role, itself = policy["PolicyDocument"]["Statement"][0]["Fn::If"]
+    assert condition == "HasOrganizationsRole"
+    assert (as_role["Action"], as_role["Resource"]) == ("sts:AssumeRole", {"Ref": "OrganizationsRoleArn"})
+    assert set(itself["Action"]) == {"organizations:DescribeOrganization", "organizations:ListParents"}
+    environment = template["Resources"]["CnCidrFunction"]["Properties"]["Environment"]["Variables"]
+    assert environment["IPAM_ORGANIZATIONS_ROLE"] == {"Ref": "OrganizationsRoleArn"}
+    assert template["Parameters"]["OrganizationsRoleArn"]["Default"] == ""
+
+
+def test_upkeep_hands_over_to_the_alias_that_stacks_are_given(template: dict[str, Any]) -> None:
+    """It may invoke that and nothing else, and tells what happens on the default bus."""
+    alias = {"Ref": "CnCidrFunctionAliaslive"}
+    environment = template["Resources"]["UpkeepFunction"]["Properties"]["Environment"]["Variables"]
+    assert environment["IPAM_CN_CIDR_FUNCTION"] == alias
+    statements = template["Resources"]["UpkeepRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    resources = {each["Sid"]: each["Resource"] for each in statements}
+    assert resources["HandOverParkedRequests"] == alias
+    assert resources["TellWhatHappens"]["Fn::Sub"].endswith(":event-bus/default")
 
 
 def test_nobody_else_may_invoke_unless_a_parameter_says_so(template: dict[str, Any]) -> None:
@@ -133,6 +165,11 @@ def test_nobody_else_may_invoke_unless_a_parameter_says_so(template: dict[str, A
             "TenantAccounts",
             ["", "111111111111", ",".join(["111111111111"] * 10)],
             ["*", "11111111111", "111111111111, 222222222222", ",".join(["111111111111"] * 11)],
+        ),
+        (
+            "OrganizationsRoleArn",
+            ["", "arn:aws:iam::222222222222:role/reader", "arn:aws-cn:iam::222222222222:role/path/reader"],
+            ["reader", "arn:aws:iam::222222222222:user/reader", "arn:aws:iam::222222222222:role/*", "*"],
         ),
         (
             "ResponseEndpoint",

@@ -12,7 +12,7 @@ import pytest
 from ipam.adapters.clocks import SystemChance, SystemClock
 from ipam.adapters.dynamodb.store import DynamoDbStore
 from ipam.services.memory import Memory
-from ipam.services.plan import NewPool
+from ipam.services.pools import NewPool
 from ipam.services.ports import NoDeadline, Ports
 from ipam.services.upkeep import keep_up
 from tests import invariants

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipam.domain.errors import TemporaryError
-from ipam.services.plan import NewPool
+from ipam.services.pools import NewPool
 from tests.builders import NOON, REGION, Desk, claim
 from tests.faults import Faulty
 from tests.invariants import check

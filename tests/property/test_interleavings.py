@@ -16,7 +16,7 @@ from ipam.domain.errors import (
 )
 from ipam.domain.pool import Quota
 from ipam.services.order import Allocated
-from ipam.services.plan import NewPool
+from ipam.services.pools import NewPool
 from tests.builders import NOON, REGION, Desk, SeededChance, block, claim
 from tests.interleaving import explore
 from tests.invariants import check

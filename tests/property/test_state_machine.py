@@ -26,7 +26,7 @@ from ipam.domain.errors import (
 from ipam.domain.owner import RETURNED_KEPT, Grant, digest
 from ipam.domain.pool import Quota, units
 from ipam.services.order import Allocated, AllocateRequest
-from ipam.services.plan import NewPool
+from ipam.services.pools import NewPool
 from ipam.services.provision import provision
 from tests.builders import ACCOUNT, REGION, Desk, FixedClock, SeededChance, claim
 from tests.faults import Faulty

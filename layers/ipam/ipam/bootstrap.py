@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ipam.adapters.aws import client
+from ipam.adapters.aws import client, client_as
 from ipam.adapters.clocks import SystemChance, SystemClock
 from ipam.adapters.dynamodb.store import DynamoDbStore
+from ipam.adapters.eventbridge import EventBridge
+from ipam.adapters.identity import caller_arn
+from ipam.adapters.organizations import Organizations
+from ipam.adapters.redelivery import LambdaRedelivery
 from ipam.adapters.secrets import MasterKeys
+from ipam.adapters.vpc_ipam import VpcIpamPools
+from ipam.adapters.vpc_ipam_export import VpcIpamExport
 from ipam.services.memory import Memory
 from ipam.services.ports import Ports
 
@@ -15,13 +21,42 @@ if TYPE_CHECKING:
     from ipam.settings import Settings
 
 
-def ports(settings: Settings) -> Ports:
-    """Give the services the table, the machine's clock and its source of chance."""
+def ports(settings: Settings, patience: int = 2) -> Ports:
+    """Give the services the table, the machine's clock and its source of chance, and the ways to other services.
+
+    Few requests need those: their clients are made when they are needed, and cost no cold start anything. An answer of
+    the table may take `patience` seconds.
+    """
+    clock, region = SystemClock(), settings.region
     return Ports(
-        DynamoDbStore(settings.table_name, client("dynamodb", settings.region)), SystemClock(), SystemChance(), Memory()
+        DynamoDbStore(settings.table_name, client("dynamodb", region, patience)),
+        clock,
+        SystemChance(),
+        Memory(),
+        Organizations(clock, lambda: _organizations(settings)),
+        EventBridge(lambda: client("events", region)),
+        LambdaRedelivery(settings.cn_cidr_function, clock, lambda: client("lambda", region)),
+        VpcIpamPools(lambda: client("ec2", region)),
     )
+
+
+def _organizations(settings: Settings) -> Any:
+    """Make a client of AWS Organizations, by the role that may ask it where the network account itself may not."""
+    if settings.organizations_role:
+        return client_as(settings.organizations_role, "organizations", settings.region)
+    return client("organizations", settings.region)
+
+
+def vpc_ipam_export(region: str) -> VpcIpamExport:
+    """Give an import the Amazon VPC IPAM of a Region; "" takes the one that the ordinary configuration says."""
+    return VpcIpamExport(lambda where: client("ec2", where, patience=30), region or None)
 
 
 def secrets(settings: Settings) -> MasterKeys:
     """Give the services the master keys."""
     return MasterKeys(settings.master_key_secret, SystemClock(), lambda: client("secretsmanager", settings.region))
+
+
+def caller(settings: Settings) -> str:
+    """Tell whose credentials these are, as AWS STS knows them: an ARN."""
+    return caller_arn(client("sts", settings.region))

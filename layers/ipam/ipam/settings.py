@@ -32,6 +32,9 @@ class Settings:
             at the end (IPAM_RESPONSE_ENDPOINT). Empty, which is the rule, stands for CloudFormation's own hosts and
             nothing else; only a local twin of AWS sets it.
         region: the Region that the process runs in (AWS_REGION, which Lambda sets, or AWS_DEFAULT_REGION).
+        cn_cidr_function: ARN of the alias that parked requests are handed over to (IPAM_CN_CIDR_FUNCTION), or "".
+        organizations_role: ARN of the role that may ask AWS Organizations (IPAM_ORGANIZATIONS_ROLE), or "": the process
+            itself may.
         ca_bundle: file of the certificate authorities to trust instead of the system's (AWS_CA_BUNDLE, which boto3
             heeds as well), or "".
     """
@@ -41,6 +44,8 @@ class Settings:
     response_endpoint: str
     region: str
     ca_bundle: str
+    cn_cidr_function: str = ""
+    organizations_role: str = ""
 
     @classmethod
     def from_environment(
@@ -76,4 +81,6 @@ class Settings:
             response_endpoint=endpoint,
             region=values["AWS_REGION"],
             ca_bundle=given.get("AWS_CA_BUNDLE", ""),
+            cn_cidr_function=given.get("IPAM_CN_CIDR_FUNCTION", ""),
+            organizations_role=given.get("IPAM_ORGANIZATIONS_ROLE", ""),
         )

@@ -15,7 +15,7 @@ from ipam.adapters.dynamodb.store import DynamoDbStore
 from ipam.domain.cidr import Cidr
 from ipam.domain.pool import AllocationRules
 from ipam.services.memory import Memory
-from ipam.services.plan import NewPool, create_pool
+from ipam.services.pools import NewPool, create_pool
 from ipam.services.ports import Ports
 from ipam.services.provision import provision
 from local import twin as twins

@@ -13,7 +13,7 @@ import pytest
 
 from ipam.adapters.dynamodb.store import DynamoDbStore
 from ipam.domain.pool import Quota
-from ipam.services.plan import NewPool
+from ipam.services.pools import NewPool
 from tests.builders import REGION, Desk, FixedClock, SeededChance
 from tests.engine import client, create_table
 from tests.invariants import check

@@ -3,116 +3,65 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ipam.adapters.dynamodb.store import DynamoDbStore
-from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock
+from ipam.domain.allocation import AuditRecord
 from ipam.domain.change import (
     Change,
     ChangeQuota,
     DescribeAllocation,
+    DivideAllocation,
     Operation,
+    PassAllocation,
     PutAllocation,
+    PutApproval,
     PutAudit,
     PutCooling,
     PutFree,
     PutName,
     PutOwner,
+    PutPending,
     PutPool,
     PutProvisioned,
     PutScope,
     RemoveAllocation,
     TakeCooling,
     TakeFree,
+    UniteAllocation,
 )
 from ipam.domain.cidr import Cidr
-from ipam.domain.owner import Grant, OwnerKey, OwnerRecord
-from ipam.domain.pool import AllocationRules, Pool, ProvisionedCidr, Quota, Scope
+from ipam.domain.owner import OwnerKey, OwnerRecord
+from ipam.domain.pool import Quota
 from ipam.services.order import MAX_HALVINGS
-from ipam.services.plan import NewPool
+from ipam.services.pools import NewPool
 from ipam.services.ports import Conflict, Refusal
 from tests.builders import ACCOUNT, NOON, REGION, STACK, Desk, block, blocks, owner_key
+from tests.integration.store.contract import (
+    GRANT,
+    OWNER,
+    POOL,
+    PROVISIONED,
+    SCOPE,
+    SIX,
+    B,
+    P,
+    allocation,
+    approval,
+    audit,
+    commit,
+    cooling,
+    order,
+    refused,
+)
 from tests.invariants import check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ipam.domain.cidr import Family
     from ipam.services.ports import Store
-
-P = "ipam-pool-0123456789abcdef0"
-B = block("10.0.0.0/24")
-SIX = block("2001:db8:ffff:ffff:ffff:ffff:ffff:ff00/120")
-SCOPE = Scope("ipam-scope-0", "corporate", "private", "all of it", NOON)
-POOL = Pool(
-    P,
-    "ipam-scope-0",
-    None,
-    "vpcs",
-    4,
-    REGION,
-    "",
-    frozenset({"vpc", "subnet"}),
-    AllocationRules(16, 28, 24),
-    Quota(3, 1 << 70),
-    0,
-    NOON,
-)
-GRANT = Grant("alloc-a", ("ask", "other ask"), P, SIX, NOON, NOON - 1, by_create=True, returners=("d", "e"))
-OWNER = OwnerRecord(owner_key(), 0, NOON, (GRANT,), ("alloc-y", "alloc-z"))
-
-serials = iter(range(1_000_000))
-
-
-def audit(cidr: Cidr | None = None, at: int = NOON) -> PutAudit:
-    """Write a record that is different from all others."""
-    return PutAudit(AuditRecord(P, cidr, at, "split", "", None, "", "test", f"{next(serials):08d}"))
-
-
-def allocation(cidr: Cidr = B, allocation_id: str = "alloc-a") -> Allocation:
-    """Describe an allocation."""
-    return Allocation(allocation_id, P, cidr, owner_key(), ACCOUNT, "vpc", "a network", NOON)
-
-
-def cooling(cidr: Cidr = B, until: int = NOON) -> CoolingBlock:
-    """Describe a cooling block."""
-    return CoolingBlock(P, cidr, until, "alloc-a")
-
-
-def commit(store: Store, *operations: Operation) -> None:
-    """Commit operations as they are: these tests are of the store, and a change would want them to make sense."""
-    change = object.__new__(Change)
-    object.__setattr__(change, "operations", (*operations, audit()))
-    store.commit(change)
-
-
-def refused(store: Store, *operations: Operation) -> list[Refusal]:
-    """Commit operations that have to be refused, and give the refusals."""
-    before = content(store)
-    with pytest.raises(Conflict) as conflict:
-        commit(store, *operations)
-    assert content(store) == before, "a refused change has changed something"
-    return list(conflict.value.refusals)
-
-
-def content(store: Store) -> list[object]:
-    """Read all that these tests write."""
-    families: tuple[Family, ...] = (4, 6)
-    plan = store.plan()
-    return [
-        [list(store.all_free(P, family)) for family in families],
-        list(store.allocations(P)),
-        store.cooling(P, 1000),
-        store.owners(STACK),
-        store.quota(ACCOUNT, P),
-        list(store.audit(P)),
-        plan.scopes,
-        plan.pools,
-        {pool_id: plan.space(pool_id) for pool_id in plan.pools},
-    ]
-
 
 NEW: list[Operation] = [
     PutFree(P, B),
@@ -124,7 +73,9 @@ NEW: list[Operation] = [
     PutScope(SCOPE),
     PutPool(POOL),
     PutName("vpcs", P),
-    PutProvisioned(ProvisionedCidr(P, B, "alloc-a", NOON)),
+    PutProvisioned(PROVISIONED),
+    PutApproval(approval()),
+    PutPending(order()),
 ]
 
 
@@ -157,18 +108,21 @@ def test_a_free_block_is_taken_once(store: Store, cidr: Cidr) -> None:
 
 
 @pytest.mark.parametrize("words", ["another network", "ä\n…", ""])
-def test_only_exactly_this_allocation_is_described_anew(store: Store, words: str) -> None:
-    """I5: its description changes, also to none and back, and nothing else of it; another holder's stays."""
-    describe = DescribeAllocation(P, B, "alloc-a", words)
+@pytest.mark.parametrize("tags", [(), (("team", "net"),), (("a", ""), ("b", "=,"))])
+def test_only_exactly_this_allocation_is_described_anew(
+    store: Store, words: str, tags: tuple[tuple[str, str], ...]
+) -> None:
+    """I5: its description and tags change, also to none and back, and nothing else of it; another holder's stay."""
+    describe = DescribeAllocation(P, B, "alloc-a", words, tags)
     assert refused(store, describe) == [Refusal(describe)]
     commit(store, PutAllocation(allocation(allocation_id="alloc-b")), PutAllocation(allocation(SIX)))
     assert refused(store, describe) == [Refusal(describe)]
-    for description in (words, "", words):
-        commit(store, DescribeAllocation(P, B, "alloc-b", description))
-        changed = replace(allocation(allocation_id="alloc-b"), description=description)
+    for said in ((words, tags), ("", ()), (words, ()), ("", tags), (words, tags)):
+        commit(store, DescribeAllocation(P, B, "alloc-b", *said))
+        changed = replace(allocation(allocation_id="alloc-b"), description=said[0], tags=said[1])
         assert list(store.allocations(P)) == [changed, allocation(SIX)]
     commit(store, RemoveAllocation(P, B, "alloc-b"))
-    assert refused(store, DescribeAllocation(P, B, "alloc-b", words))
+    assert refused(store, DescribeAllocation(P, B, "alloc-b", words, tags))
 
 
 def test_a_description_is_refused_with_its_whole_change(store: Store) -> None:
@@ -186,6 +140,61 @@ def test_only_exactly_this_allocation_is_removed(store: Store) -> None:
     assert refused(store, remove) == [Refusal(remove)]
     commit(store, RemoveAllocation(P, B, "alloc-b"))
     assert list(store.allocations(P)) == []
+
+
+def test_an_allocation_is_divided_by_one_pool(store: Store) -> None:
+    """I3: exactly this allocation, and by one pool: whoever comes second is refused, the same pool as well."""
+    divide = DivideAllocation(P, B, "alloc-a", "ipam-pool-s")
+    assert refused(store, divide) == [Refusal(divide)]
+    commit(store, PutAllocation(allocation(allocation_id="alloc-b")))
+    assert refused(store, divide) == [Refusal(divide)]
+    divide = replace(divide, allocation_id="alloc-b")
+    commit(store, divide)
+    assert store.allocation(P, B) == replace(allocation(allocation_id="alloc-b"), divided_by="ipam-pool-s")
+    for again in (divide, replace(divide, divided_by="ipam-pool-t")):
+        assert refused(store, again) == [Refusal(again)]
+
+
+def test_what_is_divided_stays_with_its_holder(store: Store) -> None:
+    """I3: it is neither released nor passed on while a pool divides it; afterwards it is as it was before."""
+    commit(store, PutAllocation(allocation()), PutAllocation(allocation(SIX)))
+    commit(store, DivideAllocation(P, B, "alloc-a", "ipam-pool-s"))
+    remove = RemoveAllocation(P, B, "alloc-a")
+    handed = PassAllocation(allocation(allocation_id="alloc-b"), "alloc-a")
+    for operation in (remove, handed):
+        assert refused(store, operation) == [Refusal(operation)]
+    commit(store, DescribeAllocation(P, B, "alloc-a", "divided"))
+    commit(store, UniteAllocation(P, B, "alloc-a", "ipam-pool-s"))
+    assert store.allocation(P, B) == replace(allocation(), description="divided")
+    commit(store, remove)
+    assert list(store.allocations(P)) == [allocation(SIX)]
+
+
+@pytest.mark.parametrize("wrong", [{"allocation_id": "alloc-b"}, {"divided_by": "ipam-pool-t"}, {"cidr": SIX}], ids=str)
+def test_only_the_pool_that_divides_an_allocation_unites_it(store: Store, wrong: dict[str, Any]) -> None:
+    """I3: another pool, another allocation, or one that none divides is left as it is; and it is united once."""
+    unite = UniteAllocation(P, B, "alloc-a", "ipam-pool-s")
+    assert refused(store, unite) == [Refusal(unite)]
+    commit(store, PutAllocation(allocation()), PutAllocation(allocation(SIX)))
+    assert refused(store, unite) == [Refusal(unite)]
+    commit(store, DivideAllocation(P, B, "alloc-a", "ipam-pool-s"))
+    other = replace(unite, **wrong)
+    assert refused(store, other) == [Refusal(other)]
+    commit(store, unite)
+    assert refused(store, unite) == [Refusal(unite)]
+
+
+def test_only_exactly_this_allocation_changes_hands(store: Store) -> None:
+    """I1, I5: it is somebody else's in one step, with all that is said of it, if it still is what it was."""
+    taken = replace(allocation(allocation_id="alloc-b"), owner=owner_key("other"), account="", description="theirs")
+    handed = PassAllocation(taken, "alloc-a")
+    assert refused(store, handed) == [Refusal(handed)]
+    commit(store, PutAllocation(allocation(allocation_id="alloc-c")))
+    assert refused(store, handed) == [Refusal(handed)]
+    handed = PassAllocation(taken, "alloc-c")
+    commit(store, handed)
+    assert list(store.allocations(P)) == [taken]
+    assert refused(store, handed) == [Refusal(handed)]
 
 
 def test_a_cooling_ends_once(store: Store) -> None:
@@ -219,6 +228,9 @@ def test_the_facts_that_are_not_there_come_back_so(store: Store) -> None:
     )
     (grant,) = store.owner(owner_key()).grants
     assert grant.acknowledged and grant.asks == grant.returners == ()
+    held = replace(grant, expires=NOON, preview=True, vpc_ipam_allocation_id="ipam-a", passed_over=(("a", "Why"),))
+    commit(store, PutOwner(replace(empty, version=2, grants=(held,)), None))
+    assert store.owner(owner_key()).grants == (held,)
 
 
 def test_a_decision_on_an_old_record_is_refused_with_the_current_one(store: Store) -> None:
@@ -311,24 +323,7 @@ def test_what_exceeds_a_limit_is_refused(
     assert refused(store, change) == [Refusal(change)]
 
 
-# --------------------------------------------------------------------------------------------------------------- plan
-
-
-def test_a_plan_is_read_as_it_was_written(store: Store) -> None:
-    """Scopes, pools and provisioned CIDRs come back with every fact, set or not."""
-    bare = replace(POOL, pool_id="ipam-pool-b", source_pool_id=P, name="b", rules=AllocationRules(), quota=Quota())
-    six = replace(POOL, pool_id="ipam-pool-c", name="c", family=6, locale="", allocation_types=frozenset())
-    plain = replace(SCOPE, scope_id="ipam-scope-1", description="", scope_type="public")
-    provisioned = [ProvisionedCidr(pool_id, cidr, "x", NOON) for pool_id, cidr in ((P, B), ("ipam-pool-c", SIX))]
-    puts: list[Operation] = [PutScope(SCOPE), PutScope(plain), PutName("corporate", "ipam-scope-0")]
-    puts += [*map(PutPool, (POOL, bare, six)), *map(PutProvisioned, provisioned)]
-    commit(store, *puts)
-    plan = store.plan()
-    assert plan.scopes == {scope.scope_id: scope for scope in (SCOPE, plain)}
-    assert plan.pools == {pool.pool_id: pool for pool in (POOL, bare, six)}
-    assert plan.space(P).provisioned == (B,)
-    assert plan.space("ipam-pool-c").provisioned == (SIX,)
-    assert plan.space("ipam-pool-b").provisioned == ()
+# -------------------------------------------------------------------------------------------------------------- empty
 
 
 def test_an_empty_store_has_nothing(store: Store) -> None:
@@ -339,6 +334,9 @@ def test_an_empty_store_has_nothing(store: Store) -> None:
     assert store.free_among(P, [B]) == store.free_among(P, []) == set()
     assert not store.cooling(P, 10) and not store.cooling(P, 10, NOON) and not store.owners(STACK)
     assert not list(store.allocations(P)) and not list(store.audit(P)) and not list(store.all_free(P, 6))
+    assert [store.allocation(P, B), store.lease(P, B), store.approval("approval-0")] == [None] * 3
+    assert not list(store.leases(P)) and not list(store.allocations(P, B)) and not list(store.audit(P, B))
+    assert not store.approvals() and not store.orders(P) and not store.quotas(ACCOUNT)
 
 
 # --------------------------------------------------------------------------------------------------------- atomicity
@@ -429,6 +427,50 @@ def test_allocations_come_by_address(store: Store) -> None:
     assert next(iter(store.allocations(P))) == allocation(cidrs[0], "9.0.0.0/24")
 
 
+def test_one_allocation_is_read_by_its_block(store: Store) -> None:
+    """Exactly this block of exactly this pool, with every fact that there can be."""
+    full = replace(allocation(), tags=(("team", "net"),), divided_by="ipam-pool-s", vpc_ipam_allocation_id="ipam-a")
+    commit(store, PutAllocation(full), PutAllocation(allocation(SIX)))
+    assert store.allocation(P, B) == full
+    assert store.allocation(P, SIX) == allocation(SIX)
+    assert [store.allocation(P, cidr) for cidr in (B.parent, B.buddy, *B.subnets(25))] == [None] * 4
+    assert store.allocation("ipam-pool-other", B) is None
+
+
+@pytest.mark.parametrize(
+    ("within", "neighbours"),
+    [
+        ("10.1.0.0/16", ["10.0.255.0/24", "10.0.255.255/32", "10.2.0.0/16", "9.0.0.0/8", "a01::/16"]),
+        ("10.1.0.0/32", ["10.0.255.255/32", "10.1.0.1/32"]),
+        ("255.255.255.0/24", ["255.255.254.0/24", "::/128"]),
+        ("0.0.0.0/0", ["::/0"]),
+        ("2001:db8:1::/48", ["2001:db8:0:ffff::/64", "2001:db8:2::/48", "32.1.13.184/32"]),
+        ("ffff:ffff:ffff:ffff::/64", ["ffff:ffff:ffff:fffe::/64", "255.255.255.255/32"]),
+        ("::/0", ["0.0.0.0/0", "255.255.255.255/32"]),
+    ],
+)
+def test_the_allocations_inside_a_block_are_read(store: Store, within: str, neighbours: list[str]) -> None:
+    """Itself or its parts up to the last address, by address, and neither what is beside it nor what it lies in."""
+    outer = block(within)
+    size = {4: 32, 6: 128}[outer.family]
+    first, last = Cidr(outer.family, outer.first, size), Cidr(outer.family, outer.last, size)
+    around = [] if outer.length == 0 else [outer.parent]
+    commit(store, *(PutAllocation(allocation(cidr, str(cidr))) for cidr in {*blocks(*neighbours), *around}))
+    assert list(store.allocations(P, outer)) == []
+    inside = sorted({outer, first, last})
+    commit(store, *(PutAllocation(allocation(cidr, str(cidr))) for cidr in inside[::-1]))
+    assert [each.cidr for each in store.allocations(P, outer)] == inside
+    assert list(store.allocations("ipam-pool-other", outer)) == []
+
+
+def test_what_an_account_holds_is_read_for_all_pools(store: Store) -> None:
+    """Each pool that it ever held something of, by id, also if that is nothing any more; and no other account's."""
+    for account, pool_id, held in ((ACCOUNT, "q", 1), (ACCOUNT, "p", 0), ("444455556666", "p", 7)):
+        commit(store, ChangeQuota(account, pool_id, held, 256 * held))
+    assert store.quotas(ACCOUNT) == [ChangeQuota(ACCOUNT, "p", 0, 0), ChangeQuota(ACCOUNT, "q", 1, 256)]
+    assert store.quotas("11112222333") == []
+
+
 def test_cooling_comes_by_time(store: Store) -> None:
     """The next to become free first; with a time, only what is due by then, to the millisecond; never too many."""
     times = [NOON - 10**12, NOON - 1, NOON, NOON + 1, NOON + 10**12]
@@ -458,6 +500,19 @@ def test_audit_comes_by_block_and_time(store: Store) -> None:
     ]
     store.commit(Change(tuple(PutAudit(record) for record in records[::-1])))
     assert list(store.audit(P)) == records
+
+
+def test_the_history_of_one_block_is_read(store: Store) -> None:
+    """Its own records by time, and not those of no block, of what it lies in, or of what lies in it."""
+    records = [
+        AuditRecord(P, cidr, at, "split", "", None, "", "", f"{at}")
+        for cidr in (None, B.parent, B, B.buddy, next(B.subnets(25)), SIX)
+        for at in (NOON, NOON + 1)
+    ]
+    store.commit(Change(tuple(PutAudit(record) for record in records)))
+    for cidr in (B, SIX):
+        assert list(store.audit(P, cidr)) == [record for record in records if record.cidr == cidr]
+    assert list(store.audit("other", B)) == list(store.audit(P, SIX.parent)) == []
 
 
 # ------------------------------------------------------------------------------------------------------------- paging

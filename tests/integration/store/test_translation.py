@@ -18,7 +18,7 @@ from ipam.domain.allocation import AuditRecord
 from ipam.domain.change import Change, PutAudit, PutFree, PutOwner, TakeFree
 from ipam.domain.errors import StoreUnavailableError
 from ipam.domain.owner import OwnerRecord
-from ipam.services.ports import Conflict, Refusal
+from ipam.services.ports import Conflict, Refusal, Store
 from tests.builders import NOON, block, owner_key
 from tests.engine import client
 
@@ -43,12 +43,19 @@ CALLS: dict[str, Callable[[DynamoDbStore], object]] = {
     "free_among": lambda store: store.free_among(P, [B]),
     "all_free": lambda store: list(store.all_free(P, 4)),
     "cooling": lambda store: store.cooling(P, 10),
+    "allocation": lambda store: store.allocation(P, B),
     "allocations": lambda store: list(store.allocations(P)),
+    "lease": lambda store: store.lease(P, B),
+    "leases": lambda store: list(store.leases(P)),
+    "approval": lambda store: store.approval("approval-0"),
+    "approvals": lambda store: store.approvals(),
+    "orders": lambda store: store.orders(P),
     "owner": lambda store: store.owner(owner_key()),
     "owner_hint": lambda store: store.owner_hint(owner_key()),
     "owners": lambda store: store.owners("stack"),
     "owners_hint": lambda store: store.owners_hint("stack"),
     "quota": lambda store: store.quota("111122223333", P),
+    "quotas": lambda store: store.quotas("111122223333"),
     "audit": lambda store: list(store.audit(P)),
     "commit": lambda store: store.commit(CHANGE),
 }
@@ -96,6 +103,11 @@ def cancelled(*codes: str, **more: Any) -> AWSResponse:
     for place, item in more.items():
         reasons[int(place.removeprefix("item_"))]["Item"] = item
     return error("TransactionCanceledException", CancellationReasons=reasons)
+
+
+def test_every_method_of_the_port_is_called_here() -> None:
+    """A new one cannot be forgotten."""
+    assert set(CALLS) == {name for name in vars(Store) if not name.startswith("_")}
 
 
 def test_a_condition_that_did_not_hold_is_a_refusal() -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from ipam.entrypoints.cli import context
 from ipam.entrypoints.cli.commands import app
 from ipam.services.memory import Memory
-from ipam.services.plan import NewPool
+from ipam.services.pools import NewPool
 from ipam.services.ports import Ports
 from tests.builders import REGION, Desk
 from tests.faults import Recorder
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ipam.domain.pool import Pool
 
 MASTER_KEY = b"k" * 32
+
+ADMINISTRATOR = "arn:aws:iam::111122223333:user/ana"
+"""Who is at the keyboard."""
 
 
 class OneKey:
@@ -49,13 +52,16 @@ class Keyboard:
         """Give a new process its collaborators, and note what it asks the store."""
         store: Any = Recorder(self.desk.store)
         store.calls, store.committed = self.calls, self.committed
-        return Ports(store, self.desk.clock, self.desk.chance, Memory())
+        others = self.desk.outside
+        return Ports(store, self.desk.clock, self.desk.chance, Memory(), redelivery=others.redelivery)
 
-    def run(self, *words: str) -> Result:
-        """Run a command, whatever it comes to."""
+    def run(self, *words: str, answer: str | None = None) -> Result:
+        """Run a command, whatever it comes to; with an answer, at a terminal where somebody types it."""
         self.calls.clear()
         self.committed.clear()
-        return CliRunner().invoke(app, words)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(context, "is_attended", lambda: answer is not None)
+            return CliRunner().invoke(app, words, input=answer)
 
     def __call__(self, *words: str) -> str:
         """Run a command that has to be done, and give what it prints."""
@@ -75,7 +81,9 @@ class Keyboard:
         """Run a command that has to be refused, and give the one line that it says."""
         done = self.run(*words)
         assert (done.exit_code, done.stdout) == (1, ""), done.output
-        return done.stderr.strip()
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("refused: ")
+        return line
 
     def misused(self, *words: str) -> str:
         """Run a command that is no right use, and give what it says, on one line."""
@@ -89,6 +97,7 @@ def ipam(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Keyboard:
     keyboard = Keyboard(desk)
     monkeypatch.setattr(context, "ports", keyboard.ports)
     monkeypatch.setattr(context, "secrets", OneKey)
+    monkeypatch.setattr(context, "caller", lambda: ADMINISTRATOR)
     return keyboard
 
 

@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tests.builders import ACCOUNT, STACK
+from tests.unit.cli.conftest import ADMINISTRATOR
 
 if TYPE_CHECKING:
     from ipam.domain.pool import Pool
@@ -21,7 +22,15 @@ def test_allocations_are_listed_by_address(ipam: Keyboard, vpcs: Pool, desk: Des
     assert (held["holder_type"], held["holder"], held["holder_id"]) == ("stack", "net", STACK)
     assert (held["resource"], held["account"], held["allocation_type"]) == ("Second", ACCOUNT, "vpc")
     assert (held["created"], held["description"]) == ("2027-01-15T08:01:00.007Z", 'of the shop, "large"')
-    assert ipam.csv("allocation", "list", vpcs.pool_id)[0] == {name: str(value) for name, value in held.items()}
+    assert (held["tags"], held["preview"], held["expires"]) == ([], False, None)
+    (line, _) = ipam.csv("allocation", "list", vpcs.pool_id)
+    assert list(line) == list(held)
+    assert (line["description"], line["tags"], line["preview"], line["expires"]) == (
+        held["description"],
+        "",
+        "false",
+        "",
+    )
     assert "net" in ipam("allocation", "list", "vpcs")
 
 
@@ -66,6 +75,47 @@ def test_history_of_a_block(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
     assert [each["resource"] for each in ipam.json("history", "vpcs", "10.0.0.0/22")] == ["Inside"]
     assert [each["resource"] for each in ipam.json("history", "vpcs", "10.0.1.128/25")] == ["Inside"]
     assert ipam("history", "vpcs", "10.0.8.0/24") == "none\n"
+
+
+def test_history_of_exactly_a_block(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
+    """What happened to one block is one small read; what happened beside it, and to parts of it, is not in it."""
+    desk.allocate(desk.request("Net", cidr="10.0.1.0/24", pool=vpcs))
+    assert [each["resource"] for each in ipam.json("history", "vpcs", "10.0.1.0/24", "--exact")] == ["Net"]
+    assert ipam.json("history", "vpcs", "10.0.0.0/22", "--exact") == []
+    assert "say the block" in ipam.misused("history", "vpcs", "--exact")
+
+
+def test_what_was_deleted_has_a_history(ipam: Keyboard, vpcs: Pool) -> None:
+    """By the id that it had; a name that nobody has is no subject."""
+    ipam("pool", "delete", "vpcs", "--yes")
+    told = ipam.json("history", vpcs.pool_id)
+    assert [each["event"] for each in told] == ["pool-created", "pool-deleted"]
+    assert told[1]["cause"] == f"ipam command line, {ADMINISTRATOR}"
+    assert "no pool" in ipam.refused("history", "vpcs")
+
+
+def test_what_lasts_for_a_time_says_so(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
+    """A lease and a preview have their ends in the listing, in the export, and in the drawing."""
+    ipam("pool", "edit", "vpcs", "--lease", "30d")
+    desk.allocate(desk.request("Leased", cidr="10.0.0.0/24", pool=vpcs))
+    ipam("preview", "vpcs", "--cidr", "10.0.1.0/24", "--type", "vpc", "--for", "10m")
+    leased, held = ipam.json("allocation", "list", "vpcs")
+    assert (leased["expires"], leased["preview"]) == ("2027-02-14T08:01:00.000Z", False)
+    assert (held["expires"], held["preview"]) == ("2027-01-15T08:11:00.000Z", True)
+    assert [each["expires"] for each in ipam.csv("plan", "show", "vpcs")] == [leased["expires"], held["expires"]]
+    drawn = ipam("plan", "show", "vpcs")
+    assert "1 leased, 1 held by previews" in drawn
+    assert "2027-01-15 08:11 preview" in drawn
+    (corporate, pool) = ipam.json("plan", "show")
+    assert (corporate["pool"], corporate["leases"], corporate["percent_allocated"]) == ("corporate", 0, 0.391)
+    assert (pool["pool"], pool["leases"], pool["previews"], pool["allocated"]) == ("vpcs", 1, 1, 512)
+
+
+def test_export_takes_either_option(ipam: Keyboard, vpcs: Pool) -> None:
+    """The form of the file may be said as everywhere, or as of a file; CSV is what is meant otherwise."""
+    del vpcs
+    assert ipam("export", "-o", "json") == ipam("export", "--format", "json") == ipam("-o", "json", "export")
+    assert ipam("export") == ipam("-o", "csv", "export")
 
 
 def test_a_scope_has_a_history_too(ipam: Keyboard, vpcs: Pool) -> None:

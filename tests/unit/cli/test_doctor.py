@@ -4,14 +4,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
+from sortedcontainers import SortedDict
 
 from ipam.adapters.dynamodb import keys
+from ipam.domain.allocation import Lease
 from ipam.domain.change import ChangeQuota
-from ipam.domain.owner import OwnerKey
-from ipam.domain.pool import ProvisionedCidr
+from ipam.domain.owner import Grant, OwnerKey
+from ipam.domain.pool import ProvisionedCidr, SourceResource
 from ipam.entrypoints.cli.render_doctor import SENTENCES
 from ipam.services.soundness import Kind
-from tests.builders import ACCOUNT, STACK, block
+from tests.builders import ACCOUNT, NOON, REGION, STACK, block
 from tests.faults import Around
 from tests.invariants import check
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     Violation = tuple[Callable[["Surgeon"], None], str, Kind, str]
 
 
+SUBNETS = "ipam-pool-subnets"
+
+
 class Surgeon:
     """Breaks what is stored, as no service ever would."""
 
@@ -37,7 +42,7 @@ class Surgeon:
 
     def put(self, key: keys.Key, record: object) -> None:
         """Store a record under any key."""
-        self.rows[key.partition][key.sort] = record
+        self.rows.setdefault(key.partition, SortedDict())[key.sort] = record
 
     def remove(self, key: keys.Key) -> None:
         """Lose a record."""
@@ -52,6 +57,42 @@ class Surgeon:
         record = self.desk.store.owner(OwnerKey(STACK, name))
         key = OwnerKey(STACK, to or name)
         self.put(keys.owner(key), replace(change(record), owner=key))
+
+    def grant(self, name: str) -> Grant:
+        """Read the only grant of an owner."""
+        (grant,) = self.desk.record(name).grants
+        return grant
+
+    def change_grant(self, name: str, **facts: Any) -> Grant:
+        """Change the only grant of an owner."""
+        grant = replace(self.grant(name), **facts)
+        self.change_owner(name, lambda record: replace(record, grants=(grant,)))
+        return grant
+
+    def lease(self, name: str, **facts: Any) -> None:
+        """Give an allocation a lease until noon, or a little another one."""
+        grant = self.grant(name)
+        of = OwnerKey(STACK, name)
+        plain = Lease(self.pool.pool_id, grant.cidr, grant.allocation_id, of, ACCOUNT, NOON)
+        lease = replace(plain, **facts)
+        self.put(keys.lease(self.pool.pool_id, lease.cidr), lease)
+
+    def divide(self, name: str, **facts: Any) -> None:
+        """Let a pool for subnets divide an allocation as it should be, or let the pool be a little another one."""
+        grant = self.grant(name)
+        vpc = SourceResource("vpc-0", ACCOUNT, REGION)
+        plain = replace(
+            self.pool, pool_id=SUBNETS, name="subnets", source_pool_id=self.pool.pool_id, source_resource=vpc
+        )
+        self.put(keys.pool(SUBNETS), replace(plain, **facts))
+        self.put(keys.provisioned(SUBNETS, grant.cidr), ProvisionedCidr(SUBNETS, grant.cidr, grant.allocation_id, 0))
+        self.put(keys.free(SUBNETS, grant.cidr), grant.cidr)
+        self.change_allocation(name, divided_by=SUBNETS)
+
+    def change_allocation(self, name: str, **facts: Any) -> None:
+        """Change the only allocation of an owner."""
+        key = keys.allocation(self.pool.pool_id, self.grant(name).cidr)
+        self.put(key, replace(self.rows[key.partition][key.sort], **facts))
 
 
 @pytest.fixture
@@ -82,6 +123,65 @@ def not_from_parent(at: Surgeon) -> None:
 
 def not_provisioned(at: Surgeon) -> None:
     at.remove(keys.provisioned(at.pool.pool_id, block("10.0.0.0/16")))
+
+
+def other_allocation(at: Surgeon) -> None:
+    cidr = block("10.0.0.0/16")
+    at.put(keys.provisioned(at.pool.pool_id, cidr), ProvisionedCidr(at.pool.pool_id, cidr, "alloc-other", 0))
+
+
+def not_divided(at: Surgeon) -> None:
+    at.divide("A")
+    at.change_allocation("A", divided_by="")
+
+
+def divided_as_another(at: Surgeon) -> None:
+    at.divide("A")
+    at.put(keys.provisioned(SUBNETS, block("10.0.0.0/24")), ProvisionedCidr(SUBNETS, block("10.0.0.0/24"), "other", 0))
+
+
+def divided_by_nobody(at: Surgeon) -> None:
+    at.change_allocation("A", divided_by="ipam-pool-lost")
+
+
+def divided_by_another(at: Surgeon) -> None:
+    at.divide("A")
+    at.change_allocation("B", divided_by=SUBNETS)
+
+
+def divided_from_afar(at: Surgeon) -> None:
+    at.divide("A", source_pool_id=at.pool.source_pool_id)
+
+
+def divided_by_a_pool_of_its_own(at: Surgeon) -> None:
+    at.divide("A", source_resource=None)
+
+
+def lease_of_none(at: Surgeon) -> None:
+    at.lease("A", cidr=block("10.0.9.0/24"), allocation_id="alloc-gone")
+
+
+def lease_of_another(at: Surgeon) -> None:
+    at.change_grant("A", expires=NOON)
+    at.lease("A", account="444455556666")
+
+
+def other_end(at: Surgeon) -> None:
+    at.change_grant("A", expires=NOON + 1001)
+    at.lease("A")
+
+
+def lease_without_end(at: Surgeon) -> None:
+    at.lease("A")
+
+
+def lease_of_a_preview(at: Surgeon) -> None:
+    at.change_grant("A", expires=NOON, preview=True)
+    at.lease("A")
+
+
+def no_lease(at: Surgeon) -> None:
+    at.change_grant("A", expires=NOON)
 
 
 def no_such_parent(at: Surgeon) -> None:
@@ -127,7 +227,14 @@ VIOLATIONS: list[Violation] = [
     (gap, "I1", "gap", "10.0.2.0/23 is provisioned to pool vpcs"),
     (outside, "I1", "outside", "10.99.0.0/24 is a block of pool vpcs"),
     (not_from_parent, "I3", "not-from-parent", "10.4.0.0/24 is provisioned to pool vpcs, but corporate"),
+    (other_allocation, "I3", "not-from-parent", "10.0.0.0/16 is provisioned to pool vpcs, but corporate"),
     (not_provisioned, "I3", "not-provisioned", "gives 10.0.0.0/16 to pool vpcs"),
+    (not_divided, "I3", "not-divided", "10.0.0.0/24 is provisioned to pool subnets, but ipam-pool-alloc-"),
+    (divided_as_another, "I3", "not-divided", "but other of vpcs is no VPC that it divides"),
+    (divided_by_nobody, "I3", "divided-by-none", "(10.0.0.0/24 of pool vpcs) is divided by pool ipam-pool-lost"),
+    (divided_by_another, "I3", "divided-by-none", "(10.0.1.0/24 of pool vpcs) is divided by pool subnets, which does"),
+    (divided_from_afar, "I3", "divided-by-none", "(10.0.0.0/24 of pool vpcs) is divided by pool subnets, which does"),
+    (divided_by_a_pool_of_its_own, "I3", "divided-by-none", "(10.0.0.0/24 of pool vpcs) is divided by pool subnets"),
     (no_grant, "I4", "no-grant", "(10.0.0.0/24 of pool vpcs) is unknown to its owner, A of arn:aws:"),
     (no_allocation, "I4", "no-allocation", "(10.0.0.0/24 of pool vpcs), which is not there"),
     (other_facts, "I4", "other-facts", "is 10.0.0.0/24 of arn:aws:"),
@@ -135,12 +242,24 @@ VIOLATIONS: list[Violation] = [
     (asked_once, "I4", "asked-once-granted-twice", "A of arn:aws:"),
     (held_and_returned, "I4", "held-and-returned", "both holds and has returned"),
     (
+        lease_of_none,
+        "lease",
+        "lease-of-none",
+        "alloc-gone (10.0.9.0/24 of pool vpcs) has a lease until 2027-01-15T08:00:00",
+    ),
+    (lease_of_another, "lease", "lease-of-none", "but is not there or another's"),
+    (other_end, "lease", "other-end", "ends 2027-01-15T08:00:00.000Z, by its owner's record 2027-01-15T08:00:01.001Z"),
+    (lease_without_end, "lease", "other-end", "by its owner's record never"),
+    (lease_of_a_preview, "lease", "other-end", "by its owner's record 2027-01-15T08:00:00.000Z as a preview"),
+    (no_lease, "lease", "no-lease", "has no lease, but its owner's record ends it 2027-01-15T08:00:00.000Z"),
+    (
         count,
         "quota",
         "count",
         "account 111122223333 holds 2 allocations, 512 units of pool vpcs, but its quota counts 3",
     ),
 ]
+IDS = [each[0].__name__ for each in VIOLATIONS]
 
 
 def test_a_sound_table_is_sound(ipam: Keyboard, surgeon: Surgeon, desk: Desk) -> None:
@@ -154,7 +273,26 @@ def test_a_sound_table_is_sound(ipam: Keyboard, surgeon: Surgeon, desk: Desk) ->
     check(surgeon.desk.store)
 
 
-@pytest.mark.parametrize("violation", VIOLATIONS, ids=[each[2] for each in VIOLATIONS])
+def test_leases_and_subnet_pools_are_sound(ipam: Keyboard, surgeon: Surgeon, desk: Desk) -> None:
+    """A lease that fits its allocation and its owner's record, and a VPC whose pool and allocation know each other."""
+    surgeon.change_grant("A", expires=NOON)
+    surgeon.lease("A", warned=True)
+    surgeon.change_grant("B", expires=NOON + 1, preview=True)
+    surgeon.lease("B", until=NOON + 1, preview=True)
+    surgeon.divide("A")
+    assert ipam("doctor").endswith("sound\n")
+    check(desk.store)
+
+
+@pytest.mark.parametrize("violation", VIOLATIONS, ids=IDS)
+def test_the_tests_own_check_finds_it_too(surgeon: Surgeon, violation: Violation) -> None:
+    """What the doctor reports, and what every test of the services ends with, do not depend on each other."""
+    violation[0](surgeon)
+    with pytest.raises((AssertionError, KeyError, ValueError)):
+        check(surgeon.desk.store)
+
+
+@pytest.mark.parametrize("violation", VIOLATIONS, ids=IDS)
 def test_a_violation_is_found(ipam: Keyboard, surgeon: Surgeon, violation: Violation) -> None:
     """Each way to break an invariant is reported under its number, with its facts in a sentence; exit code 2."""
     breaks, invariant, kind, words = violation
@@ -162,7 +300,8 @@ def test_a_violation_is_found(ipam: Keyboard, surgeon: Surgeon, violation: Viola
     done = ipam.run("doctor")
     assert done.exit_code == 2
     assert f"{invariant} " in done.stdout and words in done.stdout
-    assert f"violation,{invariant},{kind},vpcs," in ipam.run("doctor", "-o", "csv").stdout
+    pool = "subnets" if kind == "not-divided" else "vpcs"
+    assert f"violation,{invariant},{kind},{pool}," in ipam.run("doctor", "-o", "csv").stdout
 
 
 def test_a_lost_scope_is_found(ipam: Keyboard, surgeon: Surgeon) -> None:

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import click
 import pytest
+import typer
 
-from ipam.domain.change import RemoveAllocation, TakeCooling, TakeFree
+from ipam.adapters.dynamodb.writes import Writes
+from ipam.domain.errors import ApprovalPendingError
+from ipam.domain.pool import AllocationRules
 from ipam.entrypoints.cli import rows
-from ipam.services.plan import NewPool
+from ipam.entrypoints.cli.apply import StepRow
+from ipam.entrypoints.cli.commands import app
+from ipam.entrypoints.cli.rows.imports import ImportRow
+from ipam.entrypoints.cli.tenants import KeyRow
+from ipam.services.order import Waiting
+from ipam.services.pools import NewPool
+from tests.builders import ACCOUNT, REGION
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ipam.domain.pool import Pool
     from tests.builders import Desk
     from tests.unit.cli.conftest import Keyboard
 
 PAGE = Path("docs/command-line.md").read_text()
 
-READS = {"quota": "GetItem", "owner": "GetItem", "owner_hint": "GetItem", "free_among": "BatchGetItem"}
+READS = {
+    **dict.fromkeys(("quota", "owner", "owner_hint", "allocation", "lease", "approval"), "GetItem"),
+    "free_among": "BatchGetItem",
+}
 """Methods of the store that are not Queries."""
 
-DELETES = (TakeFree, TakeCooling, RemoveAllocation)
+WRITES = Writes("table")
 
 
 def table(heading: str) -> dict[str, list[str]]:
@@ -38,63 +54,168 @@ def actions(ipam: Keyboard) -> set[str]:
     """Tell the actions that the last command needed."""
     reads = {READS.get(call, "Query") for call in ipam.calls if call != "commit"}
     operations = [operation for change in ipam.committed for operation in change.operations]
-    writes = {"DeleteItem" if isinstance(operation, DELETES) else "PutItem" for operation in operations}
-    return {f"dynamodb:{action}" for action in reads | writes}
+    writes = {f"{kind}Item" for operation in operations for kind in WRITES.of(operation)}
+    used = {f"dynamodb:{action}" for action in reads | writes}
+    return used | ({"lambda:InvokeFunction"} if ipam.desk.outside.redelivery.taken else set())
+
+
+WANTED = """
+scopes:
+  private:
+    description: routed inside
+    pools:
+      corporate:
+        cidrs: [10.0.0.0/8]
+        pools:
+          more:
+            cidrs: [/16]
+          vpcs:
+            locale: eu-central-1
+            cidrs: [10.0.0.0/16]
+            pools:
+              below: {locale: eu-central-1}
+"""
+
+
+class World(NamedTuple):
+    """What there is for commands to be run on: ids and files that words of them may name."""
+
+    approval: str
+    allocation: str
+    preview: str
+    networks: Path
+    plan: Path
+
+
+@pytest.fixture
+def world(ipam: Keyboard, vpcs: Pool, desk: Desk, tmp_path: Path) -> World:
+    """Pools with what can be in them: held, leased, cooling, previewed, waiting for approval."""
+    desk.pool(NewPool("below", vpcs.scope_id, source_pool_id=vpcs.pool_id, locale=REGION), "10.0.192.0/20")
+    desk.pool(NewPool("empty", vpcs.scope_id, source_pool_id=vpcs.pool_id, locale=REGION))
+    rules = AllocationRules(approval_netmask_length=20, lease_seconds=86400)
+    open_pool = desk.pool(NewPool("open", vpcs.scope_id, locale=REGION, rules=rules), "172.16.0.0/16")
+    ipam("scope", "create", "spare")
+    gone = desk.allocate(desk.request("Gone", 24, pool=open_pool)).grant
+    desk.release("Gone", gone.allocation_id)
+    held = desk.allocate(desk.request("Stays", 24, pool=vpcs)).grant
+    desk.allocate(desk.request("Leased", cidr="172.16.9.0/24", pool=open_pool))
+    desk.allocate(desk.request("Below", 24, pool_name="below"))
+    preview = ipam.json("preview", "vpcs", "-n", "24", "--account", ACCOUNT)["preview_token"]
+    large = replace(desk.request("Large", 19, pool=open_pool), waiting=Waiting(desk.clock.now() + 3_000_000, "{}"))
+    with pytest.raises(ApprovalPendingError) as pending:
+        desk.allocate(large)
+    desk.clock.advance(1)
+    networks, plan = tmp_path / "networks.csv", tmp_path / "plan.yaml"
+    networks.write_text("cidr,pool,account\n10.0.60.0/24,vpcs,222222222222\n172.16.0.0/23,open,\n")
+    plan.write_text(WANTED)
+    return World(pending.value.approval_id, held.allocation_id, preview, networks, plan)
 
 
 COMMANDS: dict[str, list[tuple[str, ...]]] = {
     "scope create": [("new",)],
     "scope list": [()],
+    "scope show": [("private",)],
+    "scope edit": [("private", "--description", "x")],
+    "scope delete": [("spare", "--yes")],
     "pool create": [("new",)],
     "pool list": [()],
     "pool show": [("vpcs",)],
-    "cidr provision": [("below", "10.0.128.0/24"), ("below", "/24")],
+    "pool edit": [("vpcs", "--description", "x"), ("vpcs", "--name", "y")],
+    "pool delete": [("empty", "--yes"), ("below", "--yes", "--cascade")],
+    "cidr provision": [("empty", "10.0.128.0/24"), ("empty", "/24")],
     "cidr list": [()],
+    "cidr show": [("vpcs", "10.0.0.0/16")],
+    "cidr deprovision": [("below", "10.0.192.0/20", "--yes", "--cascade")],
     "allocation list": [("vpcs",)],
-    "find": [("10.0.0.1",), ("10.0.9.9",)],
-    "history": [("vpcs",)],
+    "allocate": [
+        ("vpcs", "-n", "24", "--account", ACCOUNT),
+        ("open", "-n", "24"),
+        ("--locale", REGION, "-n", "28"),
+        ("vpcs", "--cidr", "10.0.40.0/24"),
+        ("--preview-token", "{preview}"),
+    ],
+    "preview": [("vpcs", "-n", "24", "--account", ACCOUNT), ("vpcs", "--cidr", "10.0.40.0/24")],
+    "release": [("{allocation}", "--yes"), ("172.16.9.0/24", "--yes")],
+    "renew": [("172.16.9.0/24",)],
+    "approve": [(), ("{approval}",)],
+    "find": [("10.0.0.1",), ("10.0.9.9",), ("10.0.0.0/16",), ("{allocation}",), ("{preview}",)],
+    "history": [("vpcs",), ("vpcs", "10.0.0.0/24", "--exact")],
     "export": [()],
+    "import": [("{networks}",)],
+    "apply": [("{plan}", "--yes")],
     "plan show": [("vpcs",)],
+    "plan export": [()],
     "doctor": [()],
     "doctor --repair": [()],
+    "tenant list": [()],
+    "tenant show": [(ACCOUNT,)],
 }
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_needs_what_is_documented(ipam: Keyboard, vpcs: Pool, desk: Desk, command: str) -> None:
+def test_a_command_needs_what_is_documented(ipam: Keyboard, world: World, command: str) -> None:
     """The actions that the page names for a command are those that it uses: none is missing and none too many."""
-    desk.pool(NewPool("below", vpcs.scope_id, source_pool_id=vpcs.pool_id, locale="eu-central-1", cooling_seconds=0))
-    open_pool = desk.pool(NewPool("open", vpcs.scope_id, locale="eu-central-1"), "172.16.0.0/16")
-    gone = desk.allocate(desk.request("Gone", 24, pool=open_pool)).grant
-    desk.release("Gone", gone.allocation_id)
-    desk.allocate(desk.request("Stays", 24, pool=vpcs))
     used = set()
     for words in COMMANDS[command]:
-        ipam(*command.split(), *words)
+        ipam(*command.split(), *(word.format(**world._asdict()) for word in words))
         used |= actions(ipam)
     assert used == set(table("Command | Actions")[command])
 
 
+def commands(group: Any = None, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Give every command, by the words that it is called with."""
+    for name, command in (group or typer.main.get_command(app)).commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
 def test_every_command_has_its_permissions() -> None:
     """The page names the permissions of all commands, and of these only."""
-    assert set(table("Command | Actions")) == {*COMMANDS, "tenant key"}
+    names = {name for name, _ in commands()}
+    assert set(table("Command | Actions")) == names | {"doctor --repair"} == {*COMMANDS, "tenant key"}
 
 
-@pytest.mark.parametrize(
-    ("record", "kind"),
-    [
-        ("scope list", rows.ScopeRow),
-        ("pool list", rows.PoolRow),
-        ("cidr list", rows.CidrRow),
-        ("allocation list, export", rows.AllocationRow),
-        ("find", rows.FoundRow),
-        ("history", rows.HistoryRow),
-        ("doctor", rows.FindingRow),
-    ],
-)
-def test_the_fields_are_documented(record: str, kind: type) -> None:
+def test_every_command_prints_for_programs() -> None:
+    """Each takes `--output`, but for the one that writes a file of one form."""
+    without = {name for name, command in commands() if not any("--output" in each.opts for each in command.params)}
+    assert without == {"plan export"}
+
+
+def test_every_command_that_asks_takes_yes() -> None:
+    """What cannot be taken back asks, and `--yes` answers."""
+    asking = {name for name, command in commands() if any("--yes" in each.opts for each in command.params)}
+    assert asking >= {"scope delete", "pool delete", "cidr deprovision", "release", "apply"}
+
+
+KINDS: dict[str, type] = {
+    "scope list": rows.ScopeRow,
+    "pool list": rows.PoolRow,
+    "cidr list": rows.CidrRow,
+    "plan show": rows.PlanRow,
+    "allocation list, export": rows.AllocationRow,
+    "allocate, preview": rows.GrantRow,
+    "approve": rows.ApprovalRow,
+    "tenant list": rows.TenantRow,
+    "tenant key": KeyRow,
+    "find": rows.FoundRow,
+    "history": rows.HistoryRow,
+    "doctor": rows.FindingRow,
+    "import": ImportRow,
+    "apply": StepRow,
+}
+
+
+@pytest.mark.parametrize("record", KINDS)
+def test_the_fields_are_documented(record: str) -> None:
     """JSON and CSV have the fields that the page lists, in its order."""
-    assert table("Record of | Fields")[record] == [field.name for field in fields(kind)]
+    assert table("Record of | Fields")[record] == [field.name for field in fields(KINDS[record])]
+
+
+def test_every_record_is_documented() -> None:
+    """The page lists these records, and what a shown pool adds to them."""
+    assert set(table("Record of | Fields")) == {*KINDS, "pool show"}
 
 
 def test_the_fields_of_a_shown_pool_are_documented(ipam: Keyboard, vpcs: Pool) -> None:
@@ -102,3 +223,14 @@ def test_the_fields_of_a_shown_pool_are_documented(ipam: Keyboard, vpcs: Pool) -
     del vpcs
     documented = table("Record of | Fields")
     assert list(ipam.json("pool", "show", "vpcs")) == documented["pool list"] + documented["pool show"][1:]
+
+
+@pytest.mark.parametrize("command", ["scope edit", "pool edit", "cidr show", "release", "renew", "approve", "allocate"])
+def test_a_single_record_is_an_object(ipam: Keyboard, world: World, command: str) -> None:
+    """What was made, changed or ended is one object, and in CSV one line with a header, of the same fields."""
+    words = [word.format(**world._asdict()) for word in COMMANDS[command][-1]]
+    done = json.loads(ipam(*command.split(), *words, "--output", "json"))
+    assert isinstance(done, dict)
+    if command != "release":
+        (line,) = ipam.csv(*command.split(), *words)
+        assert list(line) == list(done)

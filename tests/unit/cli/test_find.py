@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ipam.services.plan import NewPool
+from ipam.services.pools import NewPool
 from tests.builders import ACCOUNT, STACK
 from tests.faults import Around
 

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, NoCredentialsError
 from ipam.domain.errors import ContendedError, NameTakenError, StoreUnavailableError
 from ipam.entrypoints.cli import context
 from ipam.entrypoints.cli.refusals import refusal
-from ipam.services.plan import NewPool
+from ipam.services.pools import NewPool
 from tests.builders import REGION
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def test_a_refusal_is_one_line_with_the_next_step(ipam: Keyboard, vpcs: Pool) ->
         'refused: There is no pool "[red]nix". `ipam pool list` lists them.'
     )
     assert "no pool" in ipam.refused("history", "nix")
+    assert "`ipam scope list`" in ipam.refused("pool", "create", "more", "--scope", "nix")
     assert "`ipam find 10.0.0.0/8`" in ipam.refused("cidr", "provision", "corporate", "10.0.0.0/8", "--token", "new")
     assert "`ipam cidr list corporate`" in ipam.refused("cidr", "provision", "vpcs", "11.0.0.0/16")
     assert "is taken" in ipam.refused("scope", "create", "private")
@@ -48,7 +49,6 @@ def test_wrong_use_is_told_apart(ipam: Keyboard) -> None:
     """An unknown command, option or scope is exit code 2."""
     assert "No such command" in ipam.misused("scopes")
     assert "table" in ipam.misused("pool", "list", "--output", "xml")
-    assert "`ipam scope list`" in ipam.misused("pool", "create", "vpcs", "--scope", "nix")
 
 
 def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch, ipam: Keyboard) -> None:

@@ -3,13 +3,16 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock
+from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock, Lease
 from ipam.domain.change import (
     MAX_OPERATIONS,
     Change,
     ChangeQuota,
     DescribeAllocation,
+    DivideAllocation,
+    EndLease,
     Operation,
+    PassAllocation,
     PutAllocation,
     PutAudit,
     PutCooling,
@@ -17,8 +20,12 @@ from ipam.domain.change import (
     PutProvisioned,
     PutScope,
     RemoveAllocation,
+    RemoveProvisioned,
+    RemoveScope,
+    SetLease,
     TakeCooling,
     TakeFree,
+    TouchPool,
 )
 from ipam.domain.cidr import Cidr
 from ipam.domain.free_space import remainders
@@ -32,6 +39,12 @@ AUDIT = PutAudit(AuditRecord("p", None, NOON, "allocated", "", None, "", "test",
 def held(cidr: Cidr, pool_id: str = "p") -> PutAllocation:
     """Give a block to somebody."""
     return PutAllocation(Allocation("a", pool_id, cidr, owner_key(), ACCOUNT, "vpc", "", NOON))
+
+
+B = block("10.0.0.0/24")
+SCOPE = Scope("p", "corporate", "private", "", NOON)
+PROVISIONED = ProvisionedCidr("p", B, "a", NOON)
+LEASE = Lease("p", B, "a", owner_key(), ACCOUNT, NOON)
 
 
 def test_a_change_without_an_audit_record_cannot_be_made() -> None:
@@ -50,7 +63,15 @@ def test_a_change_without_an_audit_record_cannot_be_made() -> None:
         (TakeFree("p", block("10.0.0.0/24")), held(block("10.0.1.0/24"))),
         (RemoveAllocation("p", block("10.0.0.0/24"), "a"), PutFree("p", block("10.0.0.0/23"))),
         (TakeCooling(CoolingBlock("p", block("10.0.0.0/24"), NOON, "a")), PutFree("p", block("::/24"))),
-        (PutProvisioned(ProvisionedCidr("p", block("10.0.0.0/24"), "a", NOON)),),
+        (PutProvisioned(PROVISIONED),),
+        (RemoveProvisioned(PROVISIONED),),
+        (RemoveProvisioned(PROVISIONED), TakeFree("p", block("10.0.0.0/25"))),
+        (RemoveProvisioned(PROVISIONED), TakeFree("parent", block("10.0.0.0/24"))),
+        (RemoveProvisioned(PROVISIONED), TakeFree("p", block("10.0.0.0/24")), RemoveAllocation("parent", B, "a")),
+        (RemoveScope(SCOPE),),
+        (RemoveScope(SCOPE), TakeFree("p", block("0.0.0.0/0"))),
+        (RemoveScope(SCOPE), TakeFree("p", block("::/0")), TakeFree("p", block("0.0.0.0/1"))),
+        (PassAllocation(held(B).allocation, "b"), PutFree("p", B)),
     ],
 )
 def test_a_change_that_loses_or_invents_addresses_cannot_be_made(operations: tuple[Operation, ...]) -> None:
@@ -64,6 +85,8 @@ def test_a_change_that_covers_an_address_twice_cannot_be_made() -> None:
     twice = (PutFree("p", block("10.0.0.0/24")), PutFree("p", block("10.0.0.0/25")))
     with pytest.raises(ValueError, match="two blocks cover"):
         Change((TakeFree("p", block("10.0.0.0/24")), *twice, AUDIT))
+    with pytest.raises(ValueError, match="two blocks cover"):
+        Change((RemoveProvisioned(PROVISIONED), PutFree("p", B), AUDIT))
 
 
 @pytest.mark.parametrize(
@@ -74,11 +97,18 @@ def test_a_change_that_covers_an_address_twice_cannot_be_made() -> None:
         (TakeFree("p", block("10.0.0.0/24")), held(block("10.0.0.0/24"))),
         (RemoveAllocation("p", block("10.0.0.0/24"), "a"), PutCooling(CoolingBlock("p", block("10.0.0.0/24"), 0, "a"))),
         (PutProvisioned(ProvisionedCidr("p", block("::/64"), "a", NOON)), PutFree("p", block("::/64"))),
+        (PutScope(SCOPE), PutFree("p", block("0.0.0.0/0")), PutFree("p", block("::/0"))),
+        (RemoveScope(SCOPE), TakeFree("p", block("0.0.0.0/0")), TakeFree("p", block("::/0"))),
+        (RemoveProvisioned(PROVISIONED), TakeFree("p", B)),
         (
-            PutScope(Scope("p", "corporate", "private", "", NOON)),
-            PutFree("p", block("0.0.0.0/0")),
-            PutFree("p", block("::/0")),
+            RemoveProvisioned(PROVISIONED),
+            TakeFree("p", B),
+            RemoveAllocation("parent", B, "a"),
+            PutCooling(CoolingBlock("parent", B, NOON, "a")),
         ),
+        (DivideAllocation("parent", B, "a", "p"), PutProvisioned(PROVISIONED), PutFree("p", B)),
+        (PassAllocation(held(B).allocation, "b"),),
+        (SetLease(LEASE), EndLease("p", B, "a"), TouchPool("p")),
     ],
 )
 def test_a_change_that_keeps_the_partition_can_be_made(operations: tuple[Operation, ...]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ipam.domain.cidr import Cidr, spans
 from ipam.domain.errors import SubnetsDoNotFitError
-from ipam.domain.free_space import carve, join, pack, pick, remainders
+from ipam.domain.free_space import NO_LIMITS, Limits, carve, join, pack, pick, remainders
 from tests.builders import block, blocks
 from tests.strategies import cidrs, parts
 
@@ -49,6 +49,52 @@ def test_carving_with_spares_cuts_a_cluster(pair: tuple[Cidr, Cidr], spare: int)
     cluster = min(spare, part.length - whole.length)
     alike = [cidr for cidr in (taken, *rest) if cidr.length == part.length]
     assert len(alike) == max(2**cluster, 1 + (part.length > whole.length))
+
+
+@st.composite
+def small(draw: st.DrawFn) -> Cidr:
+    """A block of 64 addresses, a part of it, or one around it: so that blocks meet often."""
+    length = draw(st.integers(25, 32))
+    return Cidr(4, draw(st.integers(0, 63)) >> (32 - length) << (32 - length), length)
+
+
+several = st.lists(small(), max_size=4).map(tuple)
+
+
+@given(small(), st.integers(25, 32), st.lists(several, max_size=3).map(tuple), several)
+def test_the_lowest_permitted_block_is_found(
+    whole: Cidr, length: int, allowed: tuple[tuple[Cidr, ...], ...], disallowed: tuple[Cidr, ...]
+) -> None:
+    """It is the first of all blocks of that length that lies in one of each allowed set and touches none disallowed."""
+    limits = Limits(allowed, disallowed)
+    permitted = (
+        cidr
+        for cidr in (whole.subnets(length) if whole.length <= length else ())
+        if all(not each or any(one.contains(cidr) for one in each) for each in allowed)
+        and not any(one.overlaps(cidr) for one in disallowed)
+    )
+    found = limits.first_in(whole, length)
+    assert found == next(permitted, None)
+    assert limits.permit(whole) == (limits.first_in(whole, whole.length) == whole)
+    assert limits.any or found == (Cidr(4, whole.first, length) if whole.length <= length else None)
+
+
+def test_without_limits_everything_is_permitted() -> None:
+    """An empty set allows all; the other family is another matter."""
+    assert not NO_LIMITS.any and not Limits(((), ()), ()).any
+    assert NO_LIMITS.permit(block("::/0"))
+    six = Limits((tuple(blocks("2001:db8::/32")),), tuple(blocks("2001:db8::/48")))
+    assert six.any
+    assert six.first_in(block("2001::/16"), 48) == block("2001:db8:1::/48")
+    assert six.first_in(block("0.0.0.0/0"), 24) is None
+    assert Limits((), tuple(blocks("::/0"))).first_in(block("10.0.0.0/8"), 24) == block("10.0.0.0/24")
+
+
+def test_a_large_space_with_few_limits_is_not_walked_through() -> None:
+    """Of 2**64 blocks the first that is free is found at once: what is disallowed is stepped over as a whole."""
+    half, more = block("2001:db8::/33"), block("2001:db8:8000::/34")
+    limits = Limits((), (half, more, block("2001:db8:c000::/128")))
+    assert limits.first_in(block("2001:db8::/32"), 96) == block("2001:db8:c000::1:0:0/96")
 
 
 def test_the_first_attempt_takes_the_best_fit() -> None:

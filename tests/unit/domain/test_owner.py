@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 
 import pytest
 from hypothesis import given
@@ -141,6 +141,21 @@ def test_storing_counts_the_version() -> None:
     assert OWNER.stored().stored().version == 2
 
 
+NEWER: list[dict[str, object]] = [
+    {"pools": ("a", "b")},
+    {"pools": ("b", "a")},
+    {"pools": ("a",)},
+    {"pool_tags": (("stage", "prod"),)},
+    {"pool_tags": (("prod", "stage"),)},
+    {"allowed_cidrs": (block("10.0.0.0/24"),)},
+    {"disallowed_cidrs": (block("10.0.0.0/24"),)},
+    {"disallowed_cidrs": (block("10.0.0.0/25"),)},
+    {"preview": True},
+    {"preview_token": "token"},
+]
+"""What could not be asked for from the beginning."""
+
+
 def test_equal_asks_have_equal_digests() -> None:
     """The digest depends on nothing but the ask, and is the same in every process."""
     facts = b'[null,null,"eu-central-1","vpc",4,24,null]'
@@ -159,8 +174,26 @@ def test_equal_asks_have_equal_digests() -> None:
         {"netmask_length": None},
         {"cidr": block("10.0.0.0/24")},
         {"cidr": block("10.0.0.0/25")},
+        *NEWER,
     ],
 )
 def test_another_ask_has_another_digest(facts: dict[str, object]) -> None:
     """Every part of an ask counts (I4)."""
     assert digest(replace(ASK, **facts)) != digest(ASK)  # type: ignore[arg-type]
+
+
+def test_all_asks_have_digests_of_their_own() -> None:
+    """What is allowed for one is disallowed for another; a list in another order is another ask."""
+    assert len({digest(replace(ASK, **facts)) for facts in NEWER}) == len(NEWER)  # type: ignore[arg-type]
+
+
+def test_what_can_be_asked_for_since_changes_no_older_digest() -> None:
+    """An allocation that was made before is found by the same words: where nothing newer is said, nothing is added."""
+    unsaid = replace(
+        ASK, pools=(), pool_tags=(), allowed_cidrs=(), disallowed_cidrs=(), preview=False, preview_token=""
+    )
+    assert (
+        digest(unsaid) == digest(ASK) == hashlib.sha256(b'[null,null,"eu-central-1","vpc",4,24,null]').hexdigest()[:16]
+    )
+    told = {name for facts in NEWER for name in facts}
+    assert told == {field.name for field in fields(Ask) if field.default is not MISSING}

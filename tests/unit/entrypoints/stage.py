@@ -23,7 +23,7 @@ from ipam.entrypoints.cn_cidr.function import Collaborators, provider
 from ipam.entrypoints.errors import UndeliveredError
 from ipam.entrypoints.logs import make_logger
 from ipam.entrypoints.response_url import Place, _signed
-from ipam.services.plan import NewPool
+from ipam.services.pools import NewPool
 from ipam.settings import Settings
 from tests.builders import REGION, Desk, FixedClock, SeededChance
 

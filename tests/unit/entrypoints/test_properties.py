@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -9,18 +8,15 @@ from hypothesis import strategies as st
 
 from ipam.domain.cidr import Cidr
 from ipam.domain.errors import PermanentError
-from ipam.domain.free_space import pack
-from ipam.domain.owner import Grant
+from ipam.domain.owner import digest
 from ipam.domain.plan import Ask
-from ipam.entrypoints.answers import MAX_BODY, Answer, encode, unmade_id
 from ipam.entrypoints.cn_cidr import dates
-from ipam.entrypoints.cn_cidr.get_cn_cidr import _answer
-from ipam.entrypoints.cn_cidr.properties import GET_PROPERTIES, MAX_SUBNETS, announcement, claim, order
+from ipam.entrypoints.cn_cidr.order import GET_PROPERTIES, order
+from ipam.entrypoints.cn_cidr.properties import announcement, claim
 from ipam.entrypoints.errors import InvalidPropertyError, UnknownPropertyError
-from ipam.entrypoints.events import MAX_PHYSICAL_ID, parse
 from ipam.entrypoints.properties import shown
 from ipam.entrypoints.reasons import MAX_REASON, reason
-from tests.unit.entrypoints.stage import PLACE, allocation_id, at, event, readdressed
+from tests.unit.entrypoints.stage import allocation_id, at
 
 REGION = "eu-central-1"
 RETURN = {
@@ -29,6 +25,8 @@ RETURN = {
     "Cidr": "10.0.0.0/24",
     "CreationDate": "2026-11-20T08:00:00.000Z",
 }
+
+TOKEN = f"{allocation_id(1)}@ipam-pool-0123456789abcdef0@10.0.0.0/24"
 
 BAD_MASKS = [
     " 24 ", "24 ", "2_4", "+24", "-1", "/24", "024", "24.0", "0x18", "", "24\n", "24\u0000",
@@ -96,6 +94,58 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"SubnetMasks": ["23"], "CnCidrMask": "24"}, "SubnetMasks"),
     ({"SubnetMasks": ["25", "25", "32"], "CnCidrMask": "24"}, "SubnetMasks"),
     ({"SubnetMasks": ["32"] * 49, "CnCidrMask": "24"}, "SubnetMasks"),
+    ({"Pools": []}, "Pools"),
+    ({"Pools": "vpcs"}, "Pools"),
+    ({"Pools": ["vpcs", ""]}, "Pools"),
+    ({"Pools": ["vpcs", 7]}, "Pools"),
+    ({"Pools": ["vpcs", "more", "vpcs"]}, "Pools"),
+    ({"Pools": [f"pool {number}" for number in range(21)]}, "Pools"),
+    ({"Pools": ["vpcs"], "PoolName": "vpcs"}, "Pools"),
+    ({"Pools": ["vpcs"], "IpamPoolId": "ipam-pool-0123456789abcdef0"}, "Pools"),
+    ({"PoolTags": {}}, "PoolTags"),
+    ({"PoolTags": []}, "PoolTags"),
+    ({"PoolTags": "stage=prod"}, "PoolTags"),
+    ({"PoolTags": {"stage": ["prod"]}}, "PoolTags"),
+    ({"PoolTags": {"": "prod"}}, "PoolTags"),
+    ({"PoolTags": [{"Key": "stage"}]}, "PoolTags"),
+    ({"Tags": {"team": "a"}}, "Tags"),
+    ({"Tags": [{"Key": "team", "Value": "a"}, {"Key": "team", "Value": "b"}]}, "Tags"),
+    ({"Tags": [{"Key": "team", "Value": "a", "Propagate": "true"}]}, "Tags"),
+    ({"Tags": [{"Key": "", "Value": "a"}]}, "Tags"),
+    ({"Tags": [{"Key": "k" * 129, "Value": "a"}]}, "Tags"),
+    ({"Tags": [{"Key": "team", "Value": "v" * 257}]}, "Tags"),
+    ({"Tags": [{"Key": "team", "Value": "a\nb"}]}, "Tags"),
+    ({"Tags": [{"Key": f"k{number}", "Value": ""} for number in range(51)]}, "Tags"),
+    ({"AllowedCidrs": "10.0.0.0/8"}, "AllowedCidrs"),
+    ({"AllowedCidrs": []}, "AllowedCidrs"),
+    ({"AllowedCidrs": ["10.0.0.1/8"]}, "AllowedCidrs"),
+    ({"AllowedCidrs": [8]}, "AllowedCidrs"),
+    ({"AllowedCidrs": ["fd00::/8"]}, "AllowedCidrs"),
+    ({"DisallowedCidrs": ["10.0.0.0/8"], "AddressFamily": "ipv6"}, "DisallowedCidrs"),
+    ({"DisallowedCidrs": [f"10.{number}.0.0/16" for number in range(51)]}, "DisallowedCidrs"),
+    ({"Cidr": "10.0.0.0/24", "AllowedCidrs": ["10.1.0.0/16"]}, "Cidr"),
+    ({"Cidr": "10.0.0.0/24", "DisallowedCidrs": ["10.0.0.64/26"]}, "Cidr"),
+    ({"CnCidrMask": "16", "AllowedCidrs": ["10.0.0.0/17", "10.0.128.0/17"]}, "AllowedCidrs"),
+    ({"CnCidrMask": "24", "AllowedCidrs": ["10.0.0.0/24"], "DisallowedCidrs": ["10.0.0.1/32"]}, "AllowedCidrs"),
+    ({"CnCidrMask": "16", "DisallowedCidrs": ["0.0.0.0/0"]}, "DisallowedCidrs"),
+    ({"Preview": "yes"}, "Preview"),
+    ({"Preview": True}, "Preview"),
+    ({"PreviewSeconds": "3600"}, "PreviewSeconds"),
+    ({"PreviewSeconds": "3600", "Preview": "false"}, "PreviewSeconds"),
+    ({"PreviewSeconds": "59", "Preview": "true"}, "PreviewSeconds"),
+    ({"PreviewSeconds": "86401", "Preview": "true"}, "PreviewSeconds"),
+    ({"PreviewToken": TOKEN, "Preview": "true"}, "Preview"),
+    ({"PreviewToken": TOKEN, "CnCidrMask": "25"}, "CnCidrMask"),
+    ({"PreviewToken": TOKEN, "Cidr": "10.0.1.0/24"}, "Cidr"),
+    ({"PreviewToken": TOKEN, "AddressFamily": "ipv6"}, "AddressFamily"),
+    ({"PreviewToken": TOKEN, "DisallowedCidrs": ["10.0.0.0/8"]}, "PreviewToken"),
+    ({"PreviewToken": TOKEN, "SubnetMasks": ["23"]}, "SubnetMasks"),
+    ({"PreviewToken": ""}, "PreviewToken"),
+    ({"PreviewToken": 7}, "PreviewToken"),
+    ({"PreviewToken": f"{TOKEN} "}, "PreviewToken"),
+    ({"PreviewToken": TOKEN.replace("ipam-pool-0", "pool-0")}, "PreviewToken"),
+    ({"PreviewToken": TOKEN.replace("10.0.0.0", "10.0.0.1")}, "PreviewToken"),
+    ({"PreviewToken": TOKEN.replace("@", "#")}, "PreviewToken"),
     ({"SubnetMasks": ["64"] * 25, "CnCidrMask": "56", "AddressFamily": "ipv6"}, "SubnetMasks"),
 ]
 
@@ -117,11 +167,71 @@ def test_a_description_may_have_lines() -> None:
     assert order({"Description": text}, REGION).description == text
 
 
+def test_pools_are_named_in_an_order() -> None:
+    """By id or by name, and they stay in the order in which they are written."""
+    ask = order({"Pools": ["z", "ipam-pool-0123456789abcdef0", "a"]}, REGION).ask
+    assert ask.named == ("z", "ipam-pool-0123456789abcdef0", "a")
+
+
+def test_tags_are_a_list_and_those_of_pools_a_map_too() -> None:
+    """Whichever way they are written, and in whatever order, they are the same tags; a value may be empty."""
+    listed = [{"Key": "stage", "Value": "prod"}, {"Key": "for", "Value": ""}]
+    asked = order({"PoolTags": listed, "Tags": listed[::-1]}, REGION)
+    assert asked.ask.pool_tags == asked.tags == (("for", ""), ("stage", "prod"))
+    assert order({"PoolTags": {"stage": "prod", "for": ""}}, REGION).ask == asked.ask
+
+
+def test_tags_are_no_part_of_what_is_asked_for() -> None:
+    """Another tag, description or time to be held is the same ask (I4); other pools or limits are another one."""
+    values: dict[str, Any] = {"CnCidrMask": "24", "Preview": "true"}
+    same = [{"Tags": [{"Key": "team", "Value": "a"}]}, {"Description": "x"}, {"PreviewSeconds": "60"}]
+    asks = {digest(order(values | more, REGION).ask) for more in ({}, *same)}
+    assert len(asks) == 1
+    others = [{"Pools": ["a"]}, {"PoolTags": {"a": "b"}}, {"AllowedCidrs": ["10.0.0.0/8"]}, {"Preview": "false"}]
+    assert len({digest(order(values | more, REGION).ask) for more in others} | asks) == 5
+
+
+def test_lists_of_cidrs_have_no_order() -> None:
+    """The same blocks in another order, or one of them twice, ask for the same."""
+    one = order({"AllowedCidrs": ["10.1.0.0/16", "10.0.0.0/16"], "DisallowedCidrs": ["10.0.0.0/24"]}, REGION).ask
+    other = order(
+        {"AllowedCidrs": ["10.0.0.0/16", "10.1.0.0/16", "10.0.0.0/16"], "DisallowedCidrs": ["10.0.0.0/24"]}, REGION
+    ).ask
+    assert one == other
+    assert one.allowed_cidrs == (Cidr.parse("10.0.0.0/16"), Cidr.parse("10.1.0.0/16"))
+
+
+def test_a_preview_is_held_for_an_hour_unless_it_is_said() -> None:
+    """PreviewSeconds is 60 to 86400, and nothing without Preview."""
+    assert order({"Preview": "true"}, REGION).preview_seconds == 3600
+    assert order({"Preview": "true", "PreviewSeconds": "60"}, REGION).preview_seconds == 60
+    assert order({"Preview": "true", "PreviewSeconds": "86400"}, REGION).preview_seconds == 86400
+    assert order({"Preview": "false"}, REGION) == order({}, REGION)
+
+
+def test_a_token_says_the_block() -> None:
+    """Cidr, CnCidrMask and the pool may be said beside it, and subnets need none of them; it is the same ask."""
+    alone = order({"PreviewToken": TOKEN, "SubnetMasks": ["25", "25"]}, REGION)
+    assert (alone.ask.preview_token, alone.ask.family, alone.subnets) == (TOKEN, 4, (25, 25))
+    said = {"PreviewToken": TOKEN, "Cidr": "10.0.0.0/24", "CnCidrMask": "24", "PoolName": "vpcs"}
+    assert digest(order(said, REGION).ask) == digest(alone.ask)
+    six = TOKEN.replace("10.0.0.0/24", "fd00::/56")
+    assert order({"PreviewToken": six}, REGION).ask.family == 6
+
+
+@pytest.mark.parametrize("token", [TOKEN, f"{TOKEN}x"])
+def test_a_token_is_never_repeated(token: str) -> None:
+    """It is a right to its block: no message about it has any of it."""
+    with pytest.raises(InvalidPropertyError) as refused:
+        order({"PreviewToken": token, "Preview": "true"}, REGION)
+    assert allocation_id(1)[-8:] not in reason(refused.value)
+
+
 def test_what_is_left_out_has_a_default() -> None:
     """Nothing but a pool's default is needed: a VPC's IPv4 block in the stack's Region."""
     asked = order({"ServiceToken": "x", "ServiceTimeout": "300"}, REGION)
     assert asked.ask == Ask(None, None, REGION, "vpc", 4, None, None)
-    assert (asked.description, asked.subnets) == ("", ())
+    assert (asked.description, asked.subnets, asked.tags, asked.preview_seconds) == ("", (), (), 0)
 
 
 def test_a_cidr_says_its_family() -> None:
@@ -202,52 +312,6 @@ def test_a_value_is_shown_short_and_on_one_line() -> None:
     assert [shown(value) for value in others] == [
         "a list", "a map", "a number", "a number", "a boolean", "null",
     ]  # fmt: skip
-
-
-# --------------------------------------------------------------------------------------------- the size of an answer
-LONGEST = {
-    "StackId": f"arn:aws-us-gov:cloudformation:us-gov-central-1:111111111111:stack/{'n' * 128}/{'g' * 64}",
-    "LogicalResourceId": "L" * 255,
-    "RequestId": "r" * 128,
-}
-FAR = dataclasses.replace(PLACE, region="us-gov-central-1", partition="aws-us-gov")
-FAR_HOST = "cloudformation-custom-resource-response-usgovcentral1.s3.us-gov-central-1.amazonaws.com"
-
-
-@pytest.mark.parametrize(("family", "cidr"), [(4, "255.255.255.0/24"), (6, f"{'ffff:' * 7}ff00/120")])
-def test_the_longest_answer_fits(family: Any, cidr: str) -> None:
-    """With the longest names there are and as many subnets as are allowed, an answer is below 4096 bytes."""
-    request = parse(readdressed(event("create"), host=FAR_HOST, **LONGEST), FAR, at(9))
-    block = Cidr.parse(cidr)
-    longest = block.length + 8
-    subnets = [longest - 1] * (MAX_SUBNETS[family] // 2) + [longest] * (MAX_SUBNETS[family] // 2)
-    assert len(pack(block, subnets)) == MAX_SUBNETS[family]
-    grant = Grant(allocation_id(1), ("a",), "ipam-pool-0123456789abcdef0", block, at(8), at(8), by_create=True)
-    answer = _answer("allocated", grant, subnets)
-    assert len(encode(request, answer)) < MAX_BODY
-
-
-def test_the_longest_refusal_fits() -> None:
-    """A Reason of characters of four bytes, and an id of a whole kilobyte, fit as well."""
-    delete = event("delete", PhysicalResourceId="p" * MAX_PHYSICAL_ID)
-    request = parse(readdressed(delete, host=FAR_HOST, **LONGEST), FAR, at(11))
-    body = encode(request, Answer("refused", request.physical_resource_id, "\U0001f600" * MAX_REASON))
-    assert len(body) < MAX_BODY
-
-
-def test_an_answer_that_is_too_long_is_a_fault() -> None:
-    """It is noticed here and not by CloudFormation, which would wait for another one."""
-    request = parse(event("create"), PLACE, at(8))
-    with pytest.raises(AssertionError):
-        encode(request, Answer("allocated", "x", data={"Cidr": "x" * MAX_BODY}))
-
-
-def test_a_failed_creates_id_is_stable_and_its_own() -> None:
-    """The same resource gets the same id in every delivery, another resource another one, and none is an allocation."""
-    one = parse(event("create"), PLACE, at(8))
-    other = parse(event("create_other_account"), PLACE, at(8))
-    assert unmade_id("not-allocated", one) == unmade_id("not-allocated", dataclasses.replace(one, request_id="r"))
-    assert unmade_id("not-allocated", one) != unmade_id("not-allocated", other)
 
 
 VALUES = st.one_of(st.text(max_size=8), st.lists(st.text(max_size=3), max_size=3), st.none(), st.integers())

@@ -20,10 +20,16 @@ EXAMPLES: list[tuple[IpamError, list[str]]] = [
     (domain.MalformedCidrError(LONG, None), ["canonical", "Write"]),
     (domain.SubnetsDoNotFitError(24, (25,) * 48), ["/24", "fewer"]),
     (domain.NoSuchPoolError(LONG), ["no pool", "PoolName"]),
+    (domain.NoSuchScopeError("lab"), ['no scope "lab"', "IpamScopeId", "`ipam scope list`"]),
+    (domain.NoSuchScopeError(LONG), ["no scope"]),
     (domain.NoPoolForRequestError("eu-central-1", "vpc", 4), ["IPv4", "VPCs", "eu-central-1", "network team"]),
-    (domain.NoPoolForRequestError(LONG, LONG, 6), ["IPv6"]),
+    (domain.NoPoolForRequestError("eu-central-1", "vpc", 4, (("stage", "prod"), ("b", ""))), ['with "stage=prod, b="']),
+    (domain.NoPoolForRequestError(LONG, LONG, 6, ((LONG, LONG),)), ["IPv6"]),
     (domain.PoolMismatchError("vpcs", "locale", "eu-west-1", "eu-central-1"), ["the Region", "eu-west-1"]),
     (domain.PoolMismatchError(LONG, "allocation_type", LONG, LONG), ["allocation type"]),
+    (domain.PoolMismatchError("vpcs", "tags", "lab", "stage=prod"), ["the tag", 'is "stage=prod"', 'pool\'s is "lab"']),
+    (domain.PoolMismatchError("vpcs", "tags", "\n", "odd=\u2028"), ['"odd=\\u2028"', '"\\n"']),
+    (domain.PoolMismatchError("vpcs", "tags", "", f"{LONG}={LONG}"), ["the pool's is none", "Name another"]),
     (
         domain.NetmaskLengthError("vpcs", 8, "AllocationMinNetmaskLength", 16),
         ["/8", "larger", "CnCidrMask 16 or above"],
@@ -31,6 +37,37 @@ EXAMPLES: list[tuple[IpamError, list[str]]] = [
     (domain.NetmaskLengthError("vpcs", 30, "AllocationMaxNetmaskLength", 28), ["/30", "smaller", "28 or below"]),
     (domain.NetmaskLengthError(LONG, None, "AllocationDefaultNetmaskLength", None), ["missing", "Add CnCidrMask"]),
     (domain.NetmaskLengthError(LONG, 128, LONG[:60], 128), ["/128"]),
+    (
+        domain.MissingTagError("vpcs", "stage", "prod", None),
+        ['"vpcs"', '"stage"', '"prod"', "none of that key", "Add it to Tags"],
+    ),
+    (domain.MissingTagError("vpcs", "stage", "prod", "lab"), ['has "lab"']),
+    (domain.MissingTagError("vpcs", "stage", "prod", ""), ['has ""']),
+    (domain.MissingTagError(LONG, LONG, LONG, LONG), ["requires the tag"]),
+    (
+        domain.AllocationRuleError("vpcs", "DisallowedCidrs", "10.0.0.0/24", "10.0.0.0/25"),
+        ["Cidr 10.0.0.0/24", "DisallowedCidrs 10.0.0.0/25", '"vpcs"', "another block", "CnCidrMask"],
+    ),
+    (
+        domain.AllocationRuleError(LONG, "AllowedCidrs", str(IPV6), f"{IPV6}, {IPV6}"),
+        ["AllowedCidrs ffff:", "CnCidrMask"],
+    ),
+    (
+        domain.PoolNotSharedError("vpcs", "111111111111"),
+        ['"vpcs"', "not shared", "111111111111", "Name another pool", "network team"],
+    ),
+    (domain.PoolNotSharedError(LONG, LONG), ["not shared", "network team"]),
+    (domain.UnknownAccountError("111111111111"), ["no account 111111111111", "the account itself"]),
+    (domain.UnknownAccountError(LONG), ["the account itself"]),
+    (
+        domain.DeniedError("vpcs", 12, "arn:aws:iam::111111111111:user/ann", "too large"),
+        ["user/ann", "/12", '"vpcs"', '"too large"', "smaller block"],
+    ),
+    (domain.DeniedError("vpcs", 12, "ann", ""), ['refused a /12 of pool "vpcs". Ask']),
+    (domain.DeniedError("vpcs", 12, "", ""), ["/12", '"vpcs"', "in time", "smaller block", "deploy again"]),
+    (domain.DeniedError(LONG, 124, LONG, LONG), ["refused a /124", "smaller block"]),
+    (domain.DeniedError(LONG, 124, "", ""), ["deploy again"]),
+    (domain.NoSuchPreviewError(LONG), ["PreviewToken", "Preview,", "leave PreviewToken out"]),
     (
         domain.PoolExhaustedError("vpcs", 24, Cidr.parse("10.0.0.0/26"), 3, 768, at(9, 30, 1), provisioned=True),
         ['"vpcs"', "no free /24", "10.0.0.0/26", "3 cooling", "768", "2026-11-20 09:31 UTC", "/26 or smaller", "retry"],
@@ -60,6 +97,39 @@ EXAMPLES: list[tuple[IpamError, list[str]]] = [
     (domain.NoSuchAllocationError(LONG), ["no allocation", "!GetAtt"]),
     (domain.NameTakenError(LONG), ["taken"]),
     (domain.InvalidPoolError(LONG, LONG, LONG), ["refused"]),
+    (domain.DefaultScopeError("private"), ['"private"', "default scope", "leave it"]),
+    (
+        domain.InUseError("vpcs", ("10.0.0.0/24 of stack net", "pool subnets"), 14),
+        ['"vpcs"', "10.0.0.0/24 of stack net, pool subnets and 12 more", "first"],
+    ),
+    (domain.InUseError("10.0.0.0/24", ("pool subnets",), 1), ['"10.0.0.0/24"', "by pool subnets. End"]),
+    (domain.InUseError(LONG, (LONG, LONG), 10_000), ["and 9998 more", "End that first"]),
+    (
+        domain.ApprovalPendingError("approval-0123456789abcdef0", "vpcs", 12, at(9, 30)),
+        ["/12", '"vpcs"', "until 2026-11-20 09:30 UTC", "`ipam approve approval-0123456789abcdef0`"],
+    ),
+    (domain.ApprovalPendingError(LONG, LONG, 124, at(9)), ["`ipam approve"]),
+    (
+        domain.ServiceUnavailableError("AWS Organizations", "TooManyRequestsException"),
+        ["AWS Organizations", "TooManyRequestsException", "safe to retry"],
+    ),
+    (domain.ServiceUnavailableError(LONG, LONG), ["safe to retry"]),
+    (domain.NoSuchApprovalError("approval-0", "unknown"), ['"approval-0"', "`ipam approve`"]),
+    (domain.NoSuchApprovalError("approval-0", "too late"), ["approval-0", "too long", "deploy again"]),
+    (domain.NoSuchApprovalError("approval-0", "denied"), ["approval-0 is denied already", "deploy again"]),
+    (domain.NoSuchApprovalError(LONG, LONG), ["deploy again"]),
+    (
+        domain.BlueprintError("plan.yaml, line 3, column 5", '"colour"', "no such key"),
+        ["line 3", '"colour"', "no such key"],
+    ),
+    (domain.BlueprintError(LONG[:60], LONG, LONG), ["is refused"]),
+    (
+        domain.VpcIpamRefusedError(
+            "ipam-pool-0123456789abcdef0", "InvalidParameterValue", "The CIDR is not in the pool"
+        ),
+        ["ipam-pool-0123456789abcdef0", "The CIDR is not in the pool (InvalidParameterValue)", "network team"],
+    ),
+    (domain.VpcIpamRefusedError(LONG, LONG, LONG), ["network team"]),
     (domain.ContendedError(LONG, 10), ["10 attempts", "safe to retry"]),
     (domain.OutOfTimeError(), ["safe to retry"]),
     (domain.StoreUnavailableError(LONG), ["safe to retry"]),
@@ -81,6 +151,11 @@ def test_a_reason_says_what_why_and_what_next_in_240_characters(error: IpamError
     assert said.isprintable()
     if all(len(str(value)) < 60 for value in vars(error).values()):
         assert said.endswith((".", "?"))
+
+
+def test_a_preview_token_is_not_repeated() -> None:
+    """It is a right to a block, and a Reason is read by whoever may see the stack."""
+    assert "secret" not in reason(domain.NoSuchPreviewError("secret"))
 
 
 def test_every_error_has_an_example_here() -> None:

@@ -27,6 +27,15 @@ def test_the_environment_is_read_once_and_whole() -> None:
     assert Settings.from_environment(more) == Settings("t", "s", "https://localhost:4566/b", "eu-central-1", "/ca.pem")
 
 
+def test_other_services_are_told_where_they_are_needed() -> None:
+    """The function that parked requests go to, and the role that reads the organisation; neither is a must."""
+    function, role = "arn:aws:lambda:eu-central-1:123456789012:function:f:live", "arn:aws:iam::222222222222:role/r"
+    given = Settings.from_environment(
+        ENVIRONMENT | {"IPAM_CN_CIDR_FUNCTION": function, "IPAM_ORGANIZATIONS_ROLE": role}
+    )
+    assert (given.cn_cidr_function, given.organizations_role) == (function, role)
+
+
 def test_the_command_lines_region_will_do() -> None:
     """Outside Lambda the Region may stand in AWS_DEFAULT_REGION."""
     given = {"IPAM_TABLE_NAME": "t", "IPAM_MASTER_KEY_SECRET": "s", "AWS_DEFAULT_REGION": "eu-west-1"}

@@ -4,22 +4,27 @@ import importlib.util
 import io
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ipam.domain.errors import StoreUnavailableError
+from ipam.domain.errors import ApprovalPendingError, StoreUnavailableError
+from ipam.domain.pool import AllocationRules
 from ipam.entrypoints import upkeep
 from ipam.entrypoints.errors import UpkeepFailedError
 from ipam.entrypoints.logs import make_logger
 from ipam.entrypoints.upkeep import MAX_NAMED, Upkeep
+from ipam.services.approve import Verdict, decide
+from ipam.services.order import Waiting
 from tests.faults import Around, Recorder
 from tests.unit.entrypoints.stage import FakeContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ipam.domain.allocation import Approval
     from ipam.domain.pool import Pool
     from ipam.services.ports import Store
     from tests.builders import Desk
@@ -185,3 +190,65 @@ def test_the_handler_asks_nothing_of_its_event(desk: Desk, cooled: Pool, monkeyp
     assert [line["outcome"] for line in function.lines()] == ["reclaimed", "nothing-to-do"]
     assert desk.free(cooled.pool_id) == ["10.0.0.0/24"]
     assert watched.calls.count("plan") == 2
+
+
+def parked(desk: Desk, pool_of: MakePool) -> Approval:
+    """A request that waits for an administrator, until a minute from now."""
+    pool_of(
+        "10.8.0.0/16", name="large", scope=desk.scope("of large"), rules=AllocationRules(approval_netmask_length=24)
+    )
+    request = desk.request("large", 20, pool_name="large")
+    with pytest.raises(ApprovalPendingError):
+        desk.allocate(replace(request, waiting=Waiting(desk.clock.now() + 60_000, '{"RequestType": "Create"}')))
+    return desk.store.approvals()[0]
+
+
+def test_what_nobody_decided_is_handed_over(desk: Desk, pool_of: MakePool) -> None:
+    """The function that serves stacks gets the event back, and the line counts it; the next run has nothing to do."""
+    parked(desk, pool_of)
+    function = Function(desk)
+    assert function.run()["outcome"] == "nothing-to-do"
+    desk.clock.advance(60)
+    line = function.run()
+    assert (line["outcome"], line["approvals_handed_over"]) == ("handed-over", 1)
+    assert desk.outside.redelivery.taken == [{"RequestType": "Create"}]
+    assert function.run()["outcome"] == "nothing-to-do"
+
+
+@pytest.mark.usefixtures("cooled")
+def test_what_is_not_taken_makes_an_error_of_the_run(desk: Desk, pool_of: MakePool) -> None:
+    """The pools are served all the same; the line has the cause, without the event."""
+    decide(desk.ports, parked(desk, pool_of).approval_id, Verdict("approved", "ada"), "test")
+    desk.outside.redelivery.closed = True
+    function = Function(desk)
+    with pytest.raises(UpkeepFailedError, match=r"0 of 4 pool\(s\) .*, 1 request\(s\) not handed over"):
+        function.run()
+    (line,) = function.lines()
+    assert (line["outcome"], line["pools_changed"]) == ("failed", 1)
+    assert line["approvals_failed"] == [
+        "ServiceUnavailableError(service='AWS Lambda', code='TooManyRequestsException')"
+    ]
+    assert "RequestType" not in json.dumps(line)
+
+
+@pytest.mark.usefixtures("cooled")
+def test_who_cannot_be_told_makes_an_error_of_the_run(desk: Desk, pool_of: MakePool) -> None:
+    """A lease that nobody can be warned of goes on; somebody has to see to that."""
+    leased = pool_of(
+        "10.9.0.0/24", name="leased", scope=desk.scope("of leased"), rules=AllocationRules(lease_seconds=80)
+    )
+    desk.allocate(desk.request("leased", 26, pool=leased, allocation_type="custom"))
+    desk.clock.advance(80)
+    desk.outside.happenings.deaf = True
+    function = Function(desk)
+    with pytest.raises(UpkeepFailedError, match=r"1 happening\(s\) not told"):
+        function.run()
+    (line,) = function.lines()
+    assert (line["outcome"], line["happenings_untold"]) == ("failed", ["Lease Ends Soon: Deaf"])
+    assert line["pools_changed"] == 1
+    desk.outside.happenings.deaf = False
+    assert function.run()["outcome"] == "reclaimed"
+    desk.clock.advance(80)
+    assert function.run()["outcome"] == "reclaimed"
+    assert desk.held(leased.pool_id) == []
+    assert desk.outside.happenings.kinds() == ["Lease Ends Soon", "Lease Ended"]

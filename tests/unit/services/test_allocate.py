@@ -22,7 +22,7 @@ from ipam.domain.errors import (
 from ipam.domain.ids import is_allocation_id
 from ipam.domain.pool import AllocationRules, Quota
 from ipam.services.order import MAX_ATTEMPTS
-from ipam.services.plan import NewPool
+from ipam.services.pools import NewPool
 from ipam.services.ports import Conflict, Refusal
 from ipam.services.reclaim import BATCH
 from tests.builders import ACCOUNT, NOON, REGION, Desk, block, owner_key

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ipam.domain.errors import InvalidPoolError, NameTakenError
-from ipam.domain.pool import MAX_DEPTH, AllocationRules, Quota
+from ipam.domain.errors import NoPoolForRequestError, NoSuchPoolError, StoreUnavailableError
 from ipam.services.memory import PLAN_AGE
-from ipam.services.plan import NewPool, create_pool, create_scope, current_plan
+from ipam.services.plan import current_plan, current_space
+from ipam.services.pools import NewPool, create_pool, delete_pool
 from tests.builders import NOON, REGION, Desk
-from tests.faults import Interrupted, Recorder
+from tests.faults import Faulty, Recorder
 from tests.invariants import check
 
 if TYPE_CHECKING:
@@ -18,82 +18,6 @@ if TYPE_CHECKING:
     from ipam.domain.pool import Pool
 
     MakePool = Callable[..., Pool]
-
-
-def test_a_scope_begins_with_every_address_free(desk: Desk) -> None:
-    """A new scope has one free block for each family, an id of the right form, and is written down (I1, I6)."""
-    scope = create_scope(desk.ports, "corporate", "private", "all of it", "test")
-    assert (desk.free(scope.scope_id, 4), desk.free(scope.scope_id, 6)) == (["0.0.0.0/0"], ["::/0"])
-    assert desk.store.plan().scopes == {scope.scope_id: scope}
-    assert scope.scope_id.startswith("ipam-scope-") and len(scope.scope_id) == len("ipam-scope-") + 17
-    assert [record.event for record in desk.store.audit(scope.scope_id)] == ["scope-created"]
-    check(desk.store, canonical=True)
-
-
-def test_a_pool_is_stored_as_it_was_described(desk: Desk) -> None:
-    """Every property of a pool is what was asked for, and it has no space yet."""
-    scope = desk.scope()
-    new = NewPool(
-        "vpcs", scope, 6, None, REGION, "for VPCs", frozenset({"vpc"}), AllocationRules(48, 64, 56), Quota(3, 9), 60
-    )
-    pool = create_pool(desk.ports, new, "test")
-    stored = desk.store.plan().named("vpcs")
-    assert stored == pool
-    assert (stored.family, stored.locale, stored.description) == (6, REGION, "for VPCs")
-    assert (stored.allocation_types, stored.rules) == (new.allocation_types, new.rules)
-    assert (stored.quota, stored.cooling_seconds, stored.created) == (new.quota, 60, NOON)
-    assert desk.free(pool.pool_id, 6) == []
-    check(desk.store, canonical=True)
-
-
-def test_names_are_unique_in_the_whole_plan(desk: Desk) -> None:
-    """A name belongs to one scope or pool, also where two are created at once."""
-    scope = desk.scope("corporate")
-    desk.pool(NewPool("vpcs", scope))
-    with pytest.raises(NameTakenError):
-        desk.scope("corporate")
-    with pytest.raises(NameTakenError):
-        desk.scope("vpcs")
-    with pytest.raises(NameTakenError):
-        desk.pool(NewPool("corporate", scope))
-    racing = Interrupted(desk.store, lambda: desk.pool(NewPool("subnets", scope)))
-    with pytest.raises(NameTakenError):
-        desk.another(racing).pool(NewPool("subnets", scope))
-    assert len(desk.store.plan().pools) == 2
-    check(desk.store, canonical=True)
-
-
-@pytest.mark.parametrize(
-    "facts",
-    [
-        {"rules": AllocationRules(28, 16)},
-        {"rules": AllocationRules(16, 24, 28)},
-        {"scope_id": "ipam-scope-0"},
-        {"source_pool_id": "ipam-pool-0"},
-        {"cooling_seconds": -1},
-    ],
-)
-def test_a_pool_that_could_not_work_is_not_created(desk: Desk, facts: dict[str, object]) -> None:
-    """A refused pool reserves no name and leaves no trace."""
-    scope = desk.scope()
-    before = len(list(desk.store.audit(scope)))
-    with pytest.raises(InvalidPoolError):
-        desk.pool(NewPool(**({"name": "bad", "scope_id": scope} | facts)))  # type: ignore[arg-type]
-    assert desk.store.plan().pools == {}
-    assert len(list(desk.store.audit(scope))) == before
-    assert desk.pool(NewPool("bad", scope)).name == "bad"
-
-
-def test_pools_nest_ten_deep(desk: Desk) -> None:
-    """Ten levels can be made and provisioned through, the eleventh can't (I3)."""
-    scope = desk.scope()
-    source = None
-    for level in range(MAX_DEPTH):
-        pool = desk.pool(NewPool(f"level {level}", scope, source_pool_id=source), f"10.0.0.0/{8 + level}")
-        source = pool.pool_id
-    with pytest.raises(InvalidPoolError):
-        desk.pool(NewPool("too deep", scope, source_pool_id=source))
-    check(desk.store, canonical=True)
 
 
 def test_a_plan_is_remembered_for_a_while(desk: Desk, pool_of: MakePool) -> None:
@@ -121,3 +45,45 @@ def test_a_change_of_the_plan_is_seen_at_once_where_it_was_made(desk: Desk) -> N
     pool = desk.pool(NewPool("vpcs", scope, locale=REGION), "10.0.0.0/24")
     assert current_plan(desk.ports).pools.keys() == {pool.pool_id}
     assert desk.allocate(desk.request("a", 26)).outcome == "allocated"
+
+
+def test_a_change_without_an_answer_is_seen_at_once_too(desk: Desk) -> None:
+    """It may have been done: what is remembered is no longer believed."""
+    scope = desk.scope()
+    at = desk.another(Faulty(desk.store, iter(["lost-after"])))
+    current_plan(at.ports)
+    with pytest.raises(StoreUnavailableError):
+        create_pool(at.ports, NewPool("vpcs", scope), "test")
+    assert current_plan(at.ports).named("vpcs").name == "vpcs"
+
+
+def test_the_space_of_a_pool_that_is_newer_than_the_plan_is_found(desk: Desk, pool_of: MakePool) -> None:
+    """Only what is in no plan at all is refused."""
+    other = desk.another()
+    current_plan(other.ports)
+    pool = pool_of("10.0.0.0/24")
+    assert [str(cidr) for cidr in current_space(other.ports, pool.pool_id).provisioned] == ["10.0.0.0/24"]
+    with pytest.raises(NoSuchPoolError):
+        current_space(other.ports, "ipam-pool-0")
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("knows_blocks", [True, False])
+def test_a_pool_that_is_gone_serves_nobody_who_remembers_it(
+    desk: Desk, pool_of: MakePool, *, named: bool, knows_blocks: bool
+) -> None:
+    """The transaction itself refuses: the pool has no free block any more, whatever a process remembers (I1)."""
+    pool = pool_of("10.0.0.0/24")
+    other = desk.another()
+    current_plan(other.ports)
+    if knows_blocks:
+        grant = other.allocate(other.request("b", 26)).grant
+        other.release("b", grant.allocation_id)
+        desk.reclaim(pool.pool_id)
+        other.ports.memory.see_free(pool.pool_id, [grant.cidr])
+    delete_pool(desk.ports, pool.pool_id, "test")
+    wanted = other.request("a", 26, pool=pool if named else None)
+    with pytest.raises(NoSuchPoolError if named else NoPoolForRequestError):
+        other.allocate(wanted)
+    assert desk.held(pool.pool_id) == desk.free(pool.pool_id) == []
+    check(desk.store)

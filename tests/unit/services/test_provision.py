@@ -12,7 +12,7 @@ from ipam.domain.errors import (
     PoolExhaustedError,
 )
 from ipam.domain.pool import MAX_PROVISIONED_CIDRS, AllocationRules
-from ipam.services.plan import NewPool
+from ipam.services.pools import NewPool
 from ipam.services.provision import provision
 from tests.builders import Desk, block
 from tests.invariants import check

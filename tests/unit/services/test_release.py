@@ -278,6 +278,9 @@ def test_an_owner_that_names_what_is_not_there_is_a_fault(desk: Desk, pool_of: M
         def commit(self, change: Any) -> None:
             raise Conflict((Refusal(change.operations[0]),))
 
+        def allocation(self, *_: object) -> None:
+            return None
+
     with pytest.raises(AssertionError, match="I4"):
         desk.another(Broken(desk.store)).release("a", grant.allocation_id)
 

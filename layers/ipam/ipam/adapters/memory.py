@@ -19,6 +19,7 @@ from ipam.adapters.dynamodb import items, keys
 from ipam.domain.allocation import Allocation, Approval, AuditRecord, CoolingBlock, Lease, PendingOrder
 from ipam.domain.change import (
     ChangeQuota,
+    CloseApproval,
     DecideApproval,
     DescribeAllocation,
     DivideAllocation,
@@ -289,6 +290,8 @@ class MemoryStore:
                 return _is(current, allocation_id) and until in {None, current.until}
             case DecideApproval():
                 return current is not None and current.decision == "waiting"
+            case CloseApproval(approval):
+                return current is not None and current.decision == approval.decision
             case UseApproval():
                 return current is not None and current.decision == "approved"
             case RemoveName(_, holder_id):
@@ -355,7 +358,7 @@ def _key(operation: Operation) -> keys.Key:  # noqa: C901, PLR0911, PLR0912 - on
             return keys.lease(lease.pool_id, lease.cidr)
         case EndLease(pool_id, cidr):
             return keys.lease(pool_id, cidr)
-        case PutApproval(approval) | DecideApproval(approval):
+        case PutApproval(approval) | DecideApproval(approval) | CloseApproval(approval):
             return keys.approval(approval.approval_id)
         case UseApproval(approval_id):
             return keys.approval(approval_id)
@@ -398,7 +401,9 @@ def _record(operation: Operation) -> Any:  # noqa: PLR0911 - one a kind
             return block
         case PutName(_, holder_id):
             return holder_id
-        case SetLease(record) | PutApproval(record) | DecideApproval(record) | PutPending(record):
+        case PutApproval(record) | DecideApproval(record) | CloseApproval(record):
+            return record
+        case SetLease(record) | PutPending(record):
             return record
         case ReplaceScope(part) | ReplacePool(part):
             return replace(part, version=part.version + 1)

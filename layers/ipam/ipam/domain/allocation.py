@@ -26,9 +26,11 @@ AuditEvent = Literal[
     "renewed",
     "lease-warned",
     "lease-ended",
+    "lease-overdue",
     "approval-asked",
     "approved",
     "denied",
+    "redelivered",
     "ordered",
     "order-ended",
     "allocated",
@@ -126,7 +128,8 @@ class Approval:
         decision: what was decided.
         decided_by: by whom; or "".
         note: why; or "".
-        event: the request as it came, to be handled again once it is decided. It holds a pre-signed URL: never shown.
+        event: the request as it came, to be handled again once it is decided; "" once it was handed over. It holds a
+            pre-signed URL: never shown.
     """
 
     approval_id: str

@@ -132,6 +132,13 @@ class DecideApproval:
 
 
 @dataclass(frozen=True, slots=True)
+class CloseApproval:
+    """Put an approval without its event in the place of one that is decided, on the condition that it is, and so."""
+
+    approval: Approval
+
+
+@dataclass(frozen=True, slots=True)
 class UseApproval:
     """Take an approval away, on the condition that it was given: it serves once."""
 
@@ -297,6 +304,7 @@ Operation = (
     | EndLease
     | PutApproval
     | DecideApproval
+    | CloseApproval
     | UseApproval
     | PutPending
     | TakePending

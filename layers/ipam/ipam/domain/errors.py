@@ -60,11 +60,12 @@ class NoSuchScopeError(PermanentError):
 
 @dataclass(unsafe_hash=True)
 class NoPoolForRequestError(PermanentError):
-    """No pool serves this Region, allocation type and address family."""
+    """No pool serves this Region, allocation type and address family, or none of these has the tags asked for."""
 
     locale: str
     allocation_type: str
     family: Family
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(unsafe_hash=True)
@@ -201,6 +202,15 @@ class QuotaExceededError(PermanentError):
 
 
 @dataclass(unsafe_hash=True)
+class VpcIpamRefusedError(PermanentError):
+    """Amazon VPC IPAM does not do what it is asked for a pool of its own; `code` and `message` are its words."""
+
+    vpc_ipam_pool_id: str
+    code: str
+    message: str
+
+
+@dataclass(unsafe_hash=True)
 class SupersededError(PermanentError):
     """A later request for the same resource has been served already; this one changes nothing any more."""
 
@@ -221,11 +231,18 @@ class NameTakenError(PermanentError):
 
 @dataclass(unsafe_hash=True)
 class InvalidPoolError(PermanentError):
-    """A pool cannot be as described: `property_name` has a value that `why` explains."""
+    """A pool, or a scope, cannot be as described: `property_name` has a value that `why` explains."""
 
     property_name: str
     value: str
     why: str
+
+
+@dataclass(unsafe_hash=True)
+class DefaultScopeError(PermanentError):
+    """A scope that the plan begins with is not deleted; `scope` is its name."""
+
+    scope: str
 
 
 @dataclass(unsafe_hash=True)
@@ -266,6 +283,15 @@ class ServiceUnavailableError(TemporaryError):
 
     service: str
     code: str
+
+
+@dataclass(unsafe_hash=True)
+class BlueprintError(PermanentError):
+    """A file that describes the plan is refused: `place` in it, what it `said` there, and `why`."""
+
+    place: str
+    said: str
+    why: str
 
 
 @dataclass(unsafe_hash=True)

@@ -60,6 +60,10 @@ class Limits:
         """Whether there are any limits."""
         return bool(self.disallowed) or any(self.allowed)
 
+    def permit(self, block: Cidr) -> bool:
+        """Whether an exact block is permitted."""
+        return self.first_in(block, block.length) is not None
+
     def first_in(self, block: Cidr, length: int) -> Cidr | None:
         """Give the lowest permitted block of a netmask length inside of a block, or None.
 

@@ -192,7 +192,12 @@ class OwnerRecord:
 
 
 def digest(ask: Ask) -> str:
-    """Short name of what is asked for, equal for equal asks."""
+    """Short name of what is asked for, equal for equal asks.
+
+    A preview's token says all of the block: whatever else is said of it can only repeat that.
+    """
+    if ask.preview_token:
+        return _short([ask.preview_token, ask.locale, ask.allocation_type, ask.family])
     facts: list[object] = [
         ask.pool_id,
         ask.pool_name,
@@ -202,13 +207,17 @@ def digest(ask: Ask) -> str:
         ask.netmask_length,
         None if ask.cidr is None else [ask.cidr.first, ask.cidr.length],
     ]
-    if ask.pools or ask.pool_tags or ask.allowed_cidrs or ask.disallowed_cidrs or ask.preview or ask.preview_token:
+    if ask.pools or ask.pool_tags or ask.allowed_cidrs or ask.disallowed_cidrs or ask.preview:
         facts += [
             ask.pools,
             ask.pool_tags,
             [[cidr.first, cidr.length] for cidr in ask.allowed_cidrs],
             [[cidr.first, cidr.length] for cidr in ask.disallowed_cidrs],
             ask.preview,
-            ask.preview_token,
         ]
+    return _short(facts)
+
+
+def _short(facts: list[object]) -> str:
+    """Name some facts in short."""
     return hashlib.sha256(json.dumps(facts, separators=(",", ":")).encode()).hexdigest()[:16]

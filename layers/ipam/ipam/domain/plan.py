@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ipam.domain.cidr import WIDTHS
@@ -13,11 +13,12 @@ from ipam.domain.errors import (
     NoSuchScopeError,
     PoolMismatchError,
 )
+from ipam.domain.free_space import Limits
 from ipam.domain.pool import MAX_DEPTH, NO_QUOTA, REGIONAL, Space
 
 if TYPE_CHECKING:
     from ipam.domain.cidr import Cidr, Family
-    from ipam.domain.pool import AllocationType, Pool, ProvisionedCidr, Scope, Tag
+    from ipam.domain.pool import AllocationType, Pool, ProvisionedCidr, Scope, SourceResource, Tag
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ class Ask:
         one = self.pool_id or self.pool_name
         return self.pools if one is None else (one,)
 
+    @property
+    def limits(self) -> Limits:
+        """Where the block may lie, whatever the pool has to say to that."""
+        return Limits((self.allowed_cidrs,), self.disallowed_cidrs)
+
 
 class Plan:
     """All scopes, pools and provisioned CIDRs, as they were when they were read."""
@@ -75,7 +81,8 @@ class Plan:
         self.scopes = {scope.scope_id: scope for scope in scopes}
         self.pools = {pool.pool_id: pool for pool in pools}
         self._names = {pool.name: pool for pool in pools}
-        self._sources = {pool.source_pool_id for pool in pools}
+        # A pool that divides a VPC has its space from the VPC: the pool which gave that goes on giving.
+        self._sources = {pool.source_pool_id for pool in pools if pool.source_resource is None}
         self._provisioned: dict[str, list[ProvisionedCidr]] = {}
         for block in provisioned:
             self._provisioned.setdefault(block.pool_id, []).append(block)
@@ -102,6 +109,13 @@ class Plan:
         if scope is None:
             raise NoSuchScopeError(id_or_name)
         return scope
+
+    def holder_of(self, name: str) -> str | None:
+        """The id of the pool or scope that has a name."""
+        pool = self._names.get(name)
+        if pool is not None:
+            return pool.pool_id
+        return next((scope.scope_id for scope in self.scopes.values() if scope.name == name), None)
 
     def provisioned(self, pool_id: str) -> tuple[ProvisionedCidr, ...]:
         """The blocks that a pool has, as the records of them."""
@@ -131,29 +145,42 @@ class Plan:
     def candidates(self, ask: Ask) -> list[Pool]:
         """The pools that may serve a request, in the order in which they are tried.
 
-        One pool that is named has to fit. Of several that are named, those that fit are tried in the order given.
-        Otherwise all that fit are tried by name, so that the answer does not depend on chance. Only pools of a Region
-        that no other pool gets its space from are chosen unnamed: the others are levels of the plan.
-
         Raises:
             NoSuchPoolError: a named pool does not exist.
             PoolMismatchError: none of the named pools fits; this is why the first does not.
             NoPoolForRequestError: no pool fits.
         """
+        pools = self.asked_for(ask)
+        fitting = [pool for pool in pools if self.mismatch(pool, ask) is None]
+        mismatch = self.mismatch(pools[0], ask)
+        if mismatch is not None and not fitting:
+            raise mismatch
+        return fitting
+
+    def asked_for(self, ask: Ask) -> list[Pool]:
+        """The pools that a request means, in the order in which they are tried.
+
+        Those that it names, in the order given, whether or not they fit. Otherwise all that fit, by name, so that the
+        answer does not depend on chance. Only pools of a Region that no other pool gets its space from are chosen
+        unnamed: the others are levels of the plan. The pool of a VPC's subnets is for that VPC, so it is chosen by its
+        tags at least.
+
+        Raises:
+            NoSuchPoolError: a named pool does not exist.
+            NoPoolForRequestError: no pool fits.
+        """
         if ask.named:
-            pools = [self._named_by(ask, selector) for selector in ask.named]
-            fitting = [pool for pool in pools if self.mismatch(pool, ask) is None]
-            mismatch = self.mismatch(pools[0], ask)
-            if mismatch is not None and not fitting:
-                raise mismatch
-            return fitting
+            return list(dict.fromkeys(self._named_by(ask, selector) for selector in ask.named))
         fitting = [
             pool
             for pool in sorted(self.pools.values(), key=lambda pool: pool.name)
-            if pool.locale and pool.pool_id not in self._sources and self.mismatch(pool, ask) is None
+            if pool.locale
+            and pool.pool_id not in self._sources
+            and self.mismatch(pool, ask) is None
+            and (pool.source_resource is None or ask.pool_tags)
         ]
         if not fitting:
-            raise NoPoolForRequestError(ask.locale, ask.allocation_type, ask.family)
+            raise NoPoolForRequestError(ask.locale, ask.allocation_type, ask.family, ask.pool_tags)
         return fitting
 
     def _named_by(self, ask: Ask, selector: str) -> Pool:
@@ -211,13 +238,33 @@ def check_change(old: Pool, new: Pool, plan: Plan) -> None:
         "AddressFamily": (f"ipv{old.family}", f"ipv{new.family}"),
         "IpamScopeId": (old.scope_id, new.scope_id),
         "SourceIpamPoolId": (old.source_pool_id or "", new.source_pool_id or ""),
-        "SourceResource": (str(old.source_resource), str(new.source_resource)),
+        "SourceResource": (_said(old.source_resource), _said(new.source_resource)),
         "VpcIpamPoolId": (old.vpc_ipam_pool_id, new.vpc_ipam_pool_id),
     }
     for name, (was, wanted) in fixed.items():
         if was != wanted:
             raise InvalidPoolError(name, wanted, f"it is fixed when a pool is made: {was or 'none'}")
-    check_pool(replace(new, version=old.version), plan)
+    check_pool(new, plan)
+
+
+def _said(resource: SourceResource | None) -> str:
+    """Write a VPC, "" for none."""
+    return "" if resource is None else f"{resource.resource_id} of {resource.owner} in {resource.region}"
+
+
+def check_scope_change(old: Scope, new: Scope) -> None:
+    """Refuse a change of a scope that would make it another one.
+
+    Raises:
+        InvalidPoolError: with the property that is wrong.
+    """
+    fixed = {
+        "IpamScopeType": (old.scope_type, new.scope_type),
+        "IsDefault": (str(old.is_default), str(new.is_default)),
+    }
+    for name, (was, wanted) in fixed.items():
+        if was != wanted:
+            raise InvalidPoolError(name, wanted, f"it is fixed when a scope is made: {was}")
 
 
 def _check_lengths(pool: Pool) -> None:

@@ -27,6 +27,9 @@ Outcome = Literal[
     "nothing-to-release",
     "verified",
     "unverified-delete",
+    "created",
+    "changed",
+    "deleted",
     "refused",
     "failed",
 ]
@@ -60,6 +63,14 @@ def encode(request: Request, answer: Answer) -> bytes:
     Raises:
         AssertionError: it is longer than CloudFormation reads, which every part's own limit should prevent.
     """
+    encoded = _written(request, answer)
+    if len(encoded) > MAX_BODY:
+        raise AssertionError(f"an answer of {len(encoded)} bytes; CloudFormation reads {MAX_BODY}")
+    return encoded
+
+
+def _written(request: Request, answer: Answer) -> bytes:
+    """Write an answer down, however long it is."""
     body: dict[str, object] = {
         "Status": "FAILED" if answer.reason else "SUCCESS",
         "PhysicalResourceId": answer.physical_resource_id,
@@ -71,10 +82,26 @@ def encode(request: Request, answer: Answer) -> bytes:
         body["Reason"] = answer.reason
     if answer.data:
         body["Data"] = dict(answer.data)
-    encoded = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    if len(encoded) > MAX_BODY:
-        raise AssertionError(f"an answer of {len(encoded)} bytes; CloudFormation reads {MAX_BODY}")
-    return encoded
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def room(request: Request, answer: Answer) -> int:
+    """Tell how many bytes an answer leaves for the text of one attribute more, which it has as an empty one."""
+    return MAX_BODY - len(_written(request, answer))
+
+
+def fitted(text: str, size: int) -> str:
+    """Keep as much of the beginning of a text as fits in that many bytes of an answer."""
+    kept = text
+    while kept and _size(kept) > size:
+        text = text[:-1]
+        kept = f"{text}…" if text else ""
+    return kept
+
+
+def _size(text: str) -> int:
+    """Bytes of a text in an answer."""
+    return len(json.dumps(text, ensure_ascii=False).encode()) - len('""')
 
 
 def unmade_id(prefix: str, request: Request) -> str:

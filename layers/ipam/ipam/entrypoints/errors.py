@@ -93,11 +93,23 @@ class UnansweredError(Exception):
 
 @dataclass(eq=False)
 class UpkeepFailedError(Exception):
-    """Some pools could not be served. Raised out of the function, so that Lambda counts the run as an error."""
+    """A part of a run could not be done. Raised out of the function, so that Lambda counts the run as an error.
+
+    Attributes:
+        failed: pools that could not be served,
+        pools: of how many.
+        approvals: decided requests that could not be handed over.
+        untold: things that nobody could be told.
+    """
 
     failed: int
     pools: int
+    approvals: int = 0
+    untold: int = 0
 
     def __str__(self) -> str:
         """Say it for Lambda's own log."""
-        return f"{self.failed} of {self.pools} pool(s) could not be served"
+        return (
+            f"{self.failed} of {self.pools} pool(s) could not be served, "
+            f"{self.approvals} request(s) not handed over, {self.untold} happening(s) not told"
+        )

@@ -25,6 +25,10 @@ RequestType = Literal["Create", "Update", "Delete"]
 MAX_PHYSICAL_ID: Final = 1024
 """Bytes of a PhysicalResourceId (user guide, "Custom resource response objects")."""
 
+REDELIVERED: Final = "RedeliveredAt"
+"""Field of an event that was put aside and is delivered again: when that was, milliseconds of the epoch. No event of
+CloudFormation's has it (`ipam.adapters.redelivery` adds it)."""
+
 _STACK: Final = re.compile(
     r"arn:(?P<partition>[a-z0-9-]{1,16}):cloudformation:(?P<region>[a-z0-9-]{1,32}):(?P<account>[0-9]{12})"
     r":stack/[A-Za-z][A-Za-z0-9-]{0,127}/[A-Za-z0-9-]{1,64}"
@@ -51,6 +55,8 @@ class Request:
         properties: as the template has them.
         old_properties: as they were; empty but on Update.
         received: when the function got it, milliseconds of the epoch by our clock.
+        redelivered: when it was sent on its way again, having been put aside; 0 if it never was.
+        event: all of it, as it came. It holds a pre-signed URL: kept out of every text.
     """
 
     request_type: RequestType
@@ -65,6 +71,8 @@ class Request:
     properties: Mapping[str, Any] = field(repr=False)
     old_properties: Mapping[str, Any] = field(repr=False)
     received: int
+    redelivered: int = 0
+    event: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def requested(self) -> int:
@@ -130,6 +138,8 @@ def parse(event: object, place: Place, now: int) -> Request:
         properties=_properties(event, "ResourceProperties"),
         old_properties=_properties(event, "OldResourceProperties") if kind == "Update" else {},
         received=now,
+        redelivered=_redelivered(event, now),
+        event=event,
     )
 
 
@@ -145,6 +155,12 @@ def claims(event: object) -> dict[str, str]:
     if not isinstance(event, dict):
         return {}
     return {ours: event[name][:256] for name, ours in names.items() if isinstance(event.get(name), str)}
+
+
+def _redelivered(event: Mapping[str, Any], now: int) -> int:
+    """Read when an event was sent on its way again; it is nobody's word that it will be in the future."""
+    at = event.get(REDELIVERED)
+    return min(at, now) if isinstance(at, int) and at > 0 else 0
 
 
 def _text(event: Mapping[str, Any], name: str) -> str:

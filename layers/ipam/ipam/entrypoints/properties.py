@@ -15,16 +15,22 @@ from ipam.entrypoints.errors import InvalidPropertyError, UnknownPropertyError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from ipam.domain.pool import Tag
+
 T = TypeVar("T", bound=str)
 V = TypeVar("V")
 
 ALWAYS_KNOWN: Final = frozenset({"ServiceToken", "ServiceTimeout"})
 """Properties that CloudFormation itself reads and passes on."""
 
+MAX_TAG_KEY: Final = 128
+MAX_TAG_VALUE: Final = 256
+"""Characters of a tag's key and value (EC2 user guide, "Tag restrictions")."""
+
 SHOWN: Final = 40
 """Characters of a value that a message repeats."""
 
-_DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,2}")
+_DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 """The one way to write a number: no sign, space, leading zero, underscore, or digits of another script."""
 
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -112,29 +118,67 @@ def choice(values: Mapping[str, Any], name: str, allowed: tuple[T, ...]) -> T | 
     raise InvalidPropertyError(name, shown(values[name]), "there is no such choice", f"Write {' or '.join(allowed)}")
 
 
-def decimal(values: Mapping[str, Any], name: str, highest: int) -> int | None:
-    """Read a whole number from 0; None if it is not given."""
-    return _decimal(values[name], name, highest) if name in values else None
+def flag(values: Mapping[str, Any], name: str) -> bool:
+    """Read whether something is wanted; it is not if it is not given."""
+    return choice(values, name, ("true", "false")) == "true"
+
+
+def decimal(values: Mapping[str, Any], name: str, highest: int, lowest: int = 0) -> int | None:
+    """Read a whole number; None if it is not given."""
+    return _decimal(values[name], name, highest, lowest) if name in values else None
 
 
 def decimals(values: Mapping[str, Any], name: str, highest: int, most: int) -> tuple[int, ...] | None:
     """Read a list of whole numbers from 0; None if it is not given."""
     if name not in values:
         return None
+    return tuple(_decimal(entry, name, highest) for entry in entries(values, name, most))
+
+
+def _decimal(value: Any, name: str, highest: int, lowest: int = 0) -> int:
+    """Read a number from its text."""
+    if not isinstance(value, str) or _DECIMAL.fullmatch(value) is None or not lowest <= int(value) <= highest:
+        why = f"it is not a number from {lowest} to {highest}"
+        raise InvalidPropertyError(name, shown(value), why, 'Write decimal digits only, such as "24"')
+    return int(value)
+
+
+def entries(values: Mapping[str, Any], name: str, most: int) -> list[Any]:
+    """Read a list; an empty one if it is not given, which is the only way to have one."""
+    if name not in values:
+        return []
     value = values[name]
     if not isinstance(value, list) or not value:
-        raise InvalidPropertyError(
-            name, shown(value), "it is not a list with at least one entry", f"Write a list of numbers up to {highest}"
-        )
+        remedy = "Write a list, or leave it out (AWS::NoValue)"
+        raise InvalidPropertyError(name, shown(value), "it is not a list with at least one entry", remedy)
     if len(value) > most:
         raise InvalidPropertyError(name, "", f"it has {len(value)} entries", f"Write at most {most}")
-    return tuple(_decimal(entry, name, highest) for entry in value)
+    return value
 
 
-def _decimal(value: Any, name: str, highest: int) -> int:
-    """Read a number from its text."""
-    if not isinstance(value, str) or _DECIMAL.fullmatch(value) is None or int(value) > highest:
-        raise InvalidPropertyError(
-            name, shown(value), f"it is not a number from 0 to {highest}", 'Write decimal digits only, such as "24"'
-        )
-    return int(value)
+def read_tags(values: Mapping[str, Any], name: str, most: int, *, as_map: bool = False) -> tuple[Tag, ...]:
+    """Read tags, as CloudFormation writes them: a list of maps with Key and Value, each key once; by their keys.
+
+    Args:
+        values: the properties.
+        name: which one.
+        most: how many there may be.
+        as_map: whether they may as well be one map of keys to values.
+    """
+    value = values.get(name)
+    if as_map and isinstance(value, dict) and value:
+        value = [{"Key": key, "Value": each} for key, each in value.items()]
+    pairs = entries({name: value} if name in values else {}, name, most)
+    tags = [_tag(pair, name) for pair in pairs]
+    if len(dict(tags)) < len(tags):
+        raise InvalidPropertyError(name, "", "it has a key twice", "Write each key once")
+    return tuple(sorted(tags))
+
+
+def _tag(pair: Any, name: str) -> Tag:
+    """Read one tag."""
+    if not isinstance(pair, dict) or pair.keys() != {"Key", "Value"}:
+        remedy = 'Write entries such as {"Key": "team", "Value": "a"}'
+        raise InvalidPropertyError(name, "", "an entry is not a map of Key and Value", remedy)
+    key = text({name: pair["Key"]}, name, MAX_TAG_KEY) or ""
+    return key, "" if pair["Value"] == "" else text({name: pair["Value"]}, name, MAX_TAG_VALUE) or ""

@@ -4,11 +4,12 @@
               |            |                     |
               |            |                     +-- not taken: raised, so that Lambda delivers the event again
               |            +-- not now, or our fault: raised as well; at the last attempt FAILED, but never for a Delete
+              |            +-- waits for an administrator: neither answered nor raised; it is stored, and comes again
               +-- no: nothing is done, nobody is told
 
 Lambda delivers an event again about one and three minutes after the first time (developer guide, "Error handling for
-asynchronous invocation"). Every handler gives the same answer however often it is asked, so nothing is remembered here
-from one event to the next.
+asynchronous invocation"); so it does with one that was put aside and is sent on its way again. Every handler gives the
+same answer however often it is asked, so nothing is remembered here from one event to the next.
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from ipam.domain.errors import IpamError, PermanentError, TemporaryError
+from ipam.domain.errors import ApprovalPendingError, InUseError, IpamError, PermanentError, TemporaryError
 from ipam.entrypoints.answers import Answer, Outcome, encode, unmade_id
 from ipam.entrypoints.custom_resource import Handlers, dispatch
 from ipam.entrypoints.deadlines import LambdaDeadline
 from ipam.entrypoints.errors import NotGenuineError, UnansweredError, UndeliveredError, UnservedTypeError
 from ipam.entrypoints.events import claims, parse, unwrap
 from ipam.entrypoints.logs import trace, write_line
-from ipam.entrypoints.reasons import internal_error, reason
+from ipam.entrypoints.reasons import MASK, internal_error, reason
 from ipam.entrypoints.response_url import Place
+from ipam.services.ports import NoHappenings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,12 +35,13 @@ if TYPE_CHECKING:
 
     from ipam.entrypoints.delivery import Deliver
     from ipam.entrypoints.events import Request
-    from ipam.services.ports import Clock, Deadline
+    from ipam.services.ports import Clock, Deadline, Happenings
     from ipam.settings import Settings
 
 LAST_ATTEMPT: Final = 150_000
-"""Milliseconds after its signature at which a request is being delivered for the last time: attempts start at about 0,
-60 and 180 s. A request that has waited in Lambda's queue looks like one; it fails early, which is safe."""
+"""Milliseconds after its signature, or after it was sent on its way again, at which a request is being delivered for
+the last time: attempts start at about 0, 60 and 180 s. A request that has waited in Lambda's queue looks like one; it
+fails early, which is safe."""
 
 ALIAS: Final = 7
 """Where a function's ARN has the alias, counted in colons."""
@@ -95,6 +98,8 @@ class Provider:
         deliver: the way out.
         logger: for one line an event.
         secret_properties: properties whose values must not appear anywhere.
+        happenings: where the handlers tell what happens; what was not taken is told in the log.
+        mask_property: what the types call the property with the netmask length.
     """
 
     settings: Settings
@@ -103,6 +108,8 @@ class Provider:
     deliver: Deliver
     logger: Logger
     secret_properties: tuple[str, ...] = ()
+    happenings: Happenings = field(default_factory=NoHappenings)
+    mask_property: str = MASK
     _cold: bool = field(default=True, init=False)
 
     def handle(self, event: object, context: Context) -> None:
@@ -123,6 +130,7 @@ class Provider:
             line["cause"] = str(undelivered)
             raise
         finally:
+            line["happenings_untold"] = self.happenings.untold() or ""
             line["duration_ms"] = self.clock.now() - started
             write_line(self.logger, outcome, line)
 
@@ -136,7 +144,12 @@ class Provider:
             line.update(claims(event), reason=forged.why)
             return "forged"
         line.update(_known(request))
-        answer = self._answer(request, context, line)
+        try:
+            answer = self._answer(request, context, line)
+        except ApprovalPendingError as pending:
+            # Stored with the event: to answer would end the wait, and to raise would have Lambda try in vain.
+            line.update(approval_id=pending.approval_id, until=pending.until, reason=reason(pending))
+            return "waiting"
         line.update(answer.facts, physical_resource_id=answer.physical_resource_id, reason=answer.reason)
         line["answer"] = answer.outcome
         self.deliver(request.response_url, encode(request, answer), context.get_remaining_time_in_millis)
@@ -165,6 +178,7 @@ class Provider:
         """Have a request handled, and make an answer of what is refused.
 
         Raises:
+            ApprovalPendingError: it waits for an administrator, and is to be answered when that has decided.
             UnansweredError: it is to be delivered again.
         """
         deadline = LambdaDeadline(context.get_remaining_time_in_millis)
@@ -172,13 +186,16 @@ class Provider:
         resource = _Unserved(tuple(self.resources)) if make is None else make(request.account, deadline)
         try:
             return dispatch(request, context, resource)
+        except ApprovalPendingError:
+            raise
         except PermanentError as refusal:
-            if request.request_type != "Delete":
-                return Answer("refused", resource.failed_id(request), reason(refusal))
+            # What a subnet pool divides is in use, whatever the stack says: the one Delete that has to fail.
+            if request.request_type != "Delete" or isinstance(refusal, InUseError):
+                return Answer("refused", resource.failed_id(request), reason(refusal, self.mask_property))
             fault: Exception = refusal
         except TemporaryError as later:
             if self._is_last(request):
-                return Answer("failed", resource.failed_id(request), reason(later))
+                return Answer("failed", resource.failed_id(request), reason(later, self.mask_property))
             fault = later
         except Exception as unknown:  # noqa: BLE001 - told in the log, and to Lambda or CloudFormation
             line["exception"] = trace(unknown, self._secrets(request))
@@ -195,7 +212,7 @@ class Provider:
         even if the change was committed without our learning of it: what a failed resource holds is released by the
         Delete or the rollback that follows.
         """
-        age = self.clock.now() - request.requested
+        age = self.clock.now() - max(request.requested, request.redelivered)
         return request.request_type != "Delete" and request.response_url.signed is not None and age >= LAST_ATTEMPT
 
     def _secrets(self, request: Request) -> list[str]:
@@ -230,7 +247,8 @@ class _Unserved:
 def check_alias(request: Request, invoked: str) -> None:
     """Compare the stack's account with the alias that was invoked, where that alias is for one account alone.
 
-    An alias `tenant-<account>` has a resource policy that lets in that account only, so it proves who invoked.
+    An alias `tenant-<account>` has a resource policy that lets in that account only, so it proves who invoked. What was
+    put aside has been through here once; it comes again by an alias that is for no account.
 
     Raises:
         NotGenuineError: the stack is in another account.

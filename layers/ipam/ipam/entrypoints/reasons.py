@@ -11,24 +11,38 @@ from functools import singledispatch
 from typing import Final
 
 from ipam.domain.errors import (
+    AllocationRuleError,
+    ApprovalPendingError,
+    BlueprintError,
     CidrNotFreeError,
     CidrNotInPoolError,
     ContendedError,
+    DefaultScopeError,
+    DeniedError,
+    InUseError,
     InvalidPoolError,
     IpamError,
     MalformedCidrError,
+    MissingTagError,
     NameTakenError,
     NetmaskLengthError,
     NoPoolForRequestError,
     NoSuchAllocationError,
+    NoSuchApprovalError,
     NoSuchPoolError,
+    NoSuchPreviewError,
+    NoSuchScopeError,
     OutOfTimeError,
     PoolExhaustedError,
     PoolMismatchError,
+    PoolNotSharedError,
     QuotaExceededError,
+    ServiceUnavailableError,
     StoreUnavailableError,
     SubnetsDoNotFitError,
     SupersededError,
+    UnknownAccountError,
+    VpcIpamRefusedError,
 )
 from ipam.entrypoints.errors import InvalidPropertyError, UnknownPropertyError, UnservedTypeError, WrongKeyError
 from ipam.entrypoints.properties import shown
@@ -39,15 +53,25 @@ MAX_REASON: Final = 240
 NAME: Final = 40
 """Characters of a name or value in a Reason."""
 
+MASK: Final = "CnCidrMask"
+"""The property with the netmask length, as sentences name it."""
+
 MANY: Final = 1 << 40
 """Addresses that nobody counts one by one."""
 
 _TYPES: Final = {"vpc": "VPCs", "subnet": "subnets"}
 
+_FACTS: Final = {
+    "locale": "the Region",
+    "family": "the address family",
+    "allocation_type": "the allocation type",
+    "tags": "the tag asked for",
+}
 
-def reason(error: IpamError) -> str:
-    """Say why a request is refused."""
-    return cut(_sentence(error))
+
+def reason(error: IpamError, mask: str = MASK) -> str:
+    """Say why a request is refused; `mask` is the requester's name for the property with the netmask length."""
+    return cut(_sentence(error).replace(MASK, mask))
 
 
 def internal_error(reference: str) -> str:
@@ -115,19 +139,26 @@ def _(error: NoSuchPoolError) -> str:
 
 
 @_sentence.register
+def _(error: NoSuchScopeError) -> str:
+    return f"There is no scope {shown(error.selector)}. Check IpamScopeId; `ipam scope list` lists the scopes."
+
+
+@_sentence.register
 def _(error: NoPoolForRequestError) -> str:
     return (
-        f"No IPv{error.family} pool serves {_types(error.allocation_type)} in {_bare(error.locale)}. "
-        "Ask the network team for one, or name a pool with PoolName."
+        f"No IPv{error.family} pool{_tagged(error.tags)} serves {_types(error.allocation_type)} in "
+        f"{_bare(error.locale)}. Ask the network team for one, or name a pool with PoolName."
     )
 
 
 @_sentence.register
 def _(error: PoolMismatchError) -> str:
-    fact = {"locale": "the Region", "family": "the address family", "allocation_type": "the allocation type"}
+    # Tags are written by people; the other facts are words of ours.
+    word = shown if error.fact == "tags" else _bare
+    has = word(error.has) if error.has else "none"
     return (
-        f"Pool {shown(error.pool)} does not serve this request: {fact.get(error.fact, error.fact)} is "
-        f"{_bare(error.wants)}, the pool's is {_bare(error.has) or 'none'}. Name another pool, or leave the choice out."
+        f"Pool {shown(error.pool)} does not serve this request: {_FACTS.get(error.fact, error.fact)} is "
+        f"{word(error.wants)}, the pool's is {has}. Name another pool, or leave the choice out."
     )
 
 
@@ -147,6 +178,60 @@ def _(error: NetmaskLengthError) -> str:
             f"Ask for CnCidrMask {error.limit} or below."
         )
     return f"A /{error.asked} is against {error.rule} {error.limit} of pool {pool}. Ask for another CnCidrMask."
+
+
+@_sentence.register
+def _(error: MissingTagError) -> str:
+    has = "has none of that key" if error.has is None else f"has {shown(error.has)}"
+    return (
+        f"Pool {shown(error.pool)} requires the tag {shown(error.key)} with the value {shown(error.value)}; "
+        f"this resource {has}. Add it to Tags, or name another pool."
+    )
+
+
+@_sentence.register
+def _(error: AllocationRuleError) -> str:
+    return (
+        f"Cidr {_bare(error.value, 50)} is against {_bare(error.rule)} {_bare(error.limit, 50)} of pool "
+        f"{shown(error.pool)}. Ask for another block, or for CnCidrMask instead of Cidr."
+    )
+
+
+@_sentence.register
+def _(error: PoolNotSharedError) -> str:
+    return (
+        f"Pool {shown(error.pool)} is not shared with account {_bare(error.account)}. "
+        "Name another pool, or ask the network team to share it with the account."
+    )
+
+
+@_sentence.register
+def _(error: UnknownAccountError) -> str:
+    return (
+        f"The organisation has no account {_bare(error.account)}, and the pool is shared with parts of it only. "
+        "Name another pool, or ask the network team to share it with the account itself."
+    )
+
+
+@_sentence.register
+def _(error: DeniedError) -> str:
+    pool = shown(error.pool)
+    if not error.by:
+        return (
+            f"A /{error.asked} of pool {pool} needs an administrator's approval, and none was given in time. "
+            "Ask for a smaller block, or agree on it with the network team and deploy again."
+        )
+    note = f", saying {shown(error.note)}" if error.note else ""
+    return f"{_bare(error.by)} has refused a /{error.asked} of pool {pool}{note}. Ask for a smaller block."
+
+
+@_sentence.register
+def _(_error: NoSuchPreviewError) -> str:
+    # A token is a right to its block: it is not repeated.
+    return (
+        "PreviewToken names no block that is held for this account and fits what is asked: it may be redeemed or over "
+        "already. Order another Preview, or leave PreviewToken out."
+    )
 
 
 @_sentence.register
@@ -220,6 +305,56 @@ def _(error: InvalidPoolError) -> str:
 
 
 @_sentence.register
+def _(error: BlueprintError) -> str:
+    return f"{error.place}: {_bare(error.said, 80)} is refused: {_bare(error.why, 100)}. Nothing was changed."
+
+
+@_sentence.register
+def _(error: NoSuchApprovalError) -> str:
+    if error.why == "unknown":
+        return f"There is no request {shown(error.approval_id)} to decide. `ipam approve` lists those that wait."
+    if error.why == "too late":
+        return f"{_bare(error.approval_id)} waited too long: its stack is told so. Ask the requester to deploy again."
+    return f"{_bare(error.approval_id)} is {_bare(error.why)} already. Ask the requester to deploy again."
+
+
+@_sentence.register
+def _(error: DefaultScopeError) -> str:
+    return f"Scope {shown(error.scope)} is a default scope, which a plan always has. Delete its pools, and leave it."
+
+
+@_sentence.register
+def _(error: InUseError) -> str:
+    more = error.count - len(error.users)
+    users = _bare(", ".join(error.users), 120) + (f" and {more} more" if more > 0 else "")
+    return f"{shown(error.what)} is in use by {users}. End that first, then try again."
+
+
+@_sentence.register
+def _(error: ApprovalPendingError) -> str:
+    return (
+        f"A /{error.asked} of pool {shown(error.pool)} waits for approval until {_time(error.until)}. "
+        f"Ask the network team to decide with `ipam approve {_bare(error.approval_id)}`."
+    )
+
+
+@_sentence.register
+def _(error: ServiceUnavailableError) -> str:
+    return (
+        f"{_bare(error.service)} did not answer ({_bare(error.code)}). "
+        "It is safe to retry: deploy again in some minutes."
+    )
+
+
+@_sentence.register
+def _(error: VpcIpamRefusedError) -> str:
+    return (
+        f"Amazon VPC IPAM refuses what is asked of its pool {_bare(error.vpc_ipam_pool_id)}: "
+        f"{_bare(error.message, 70)} ({_bare(error.code)}). Ask the network team."
+    )
+
+
+@_sentence.register
 def _(error: ContendedError) -> str:
     return (
         f"Too many requests at once for {shown(error.pool)} ({error.attempts} attempts). "
@@ -240,6 +375,11 @@ def _(error: StoreUnavailableError) -> str:
 def _bare(text: str, limit: int = NAME) -> str:
     """Show a word of ours or of the plan as it is, if it is short."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _tagged(tags: tuple[tuple[str, str], ...]) -> str:
+    """Say which tags a pool was to have."""
+    return f" with {shown(', '.join('='.join(tag) for tag in tags))}" if tags else ""
 
 
 def _types(allocation_type: str) -> str:

@@ -67,12 +67,14 @@ class ResponseUrl:
         port: and on which port.
         target: path and query, as they came. A right to answer: kept out of every text.
         signed: when it was made, milliseconds of the epoch to the second, if it tells.
+        ends: until when it takes an answer, if it tells.
     """
 
     host: str
     port: int
     target: str = field(repr=False)
     signed: int | None
+    ends: int | None = None
 
     def secrets(self) -> list[str]:
         """The parts that must not be shown anywhere."""
@@ -112,6 +114,7 @@ def genuine(text: str, key: str, place: Place, now: int) -> ResponseUrl:
         port=int(found["port"] or HTTPS_PORT),
         target=found["target"],
         signed=signed,
+        ends=_ends(found["query"] or "", signed),
     )
 
 
@@ -140,7 +143,7 @@ def _signed(query: str) -> int | None:
     Raises:
         NotGenuineError: it says so twice, or in no known way.
     """
-    parameters = parse_qsl(query, keep_blank_values=True, encoding="ascii", errors="replace")
+    parameters = _parameters(query)
     dates = [value for name, value in parameters if name == "X-Amz-Date"]
     ends = [value for name, value in parameters if name == "Expires"]
     if len(dates) + len(ends) > 1:
@@ -158,3 +161,16 @@ def _signed(query: str) -> int | None:
     if dates or ends:
         raise NotGenuineError("the ResponseURL has a signing time that is none")
     return None
+
+
+def _ends(query: str, signed: int | None) -> int | None:
+    """Read until when a URL takes an answer: SigV4 says for how long, SigV2 says when; the shorter, if it says both."""
+    lives = [value for name, value in _parameters(query) if name == "X-Amz-Expires"]
+    ends = [int(life) * 1000 + signed for life in lives if signed is not None and _EPOCH_SECONDS.fullmatch(life)]
+    ends += [int(value) * 1000 for name, value in _parameters(query) if name == "Expires"]
+    return min(ends, default=None)
+
+
+def _parameters(query: str) -> list[tuple[str, str]]:
+    """Read a query."""
+    return parse_qsl(query, keep_blank_values=True, encoding="ascii", errors="replace")

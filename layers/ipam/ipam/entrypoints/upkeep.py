@@ -1,8 +1,8 @@
 """The function that does upkeep on a schedule: one run an event, one line a run.
 
-    event -> every pool, while there is time -> line -> done
-                                                 |
-                                                 +-- some pools failed: raised, for the alarm on errors to see
+    event -> decided requests are handed over -> every pool, while there is time -> line -> done
+                                                                                     |
+                              a part of it failed: raised, for the alarm on errors to see
 
 Whatever a run has left, for want of time or of an answer of the store, the next one does.
 """
@@ -17,12 +17,14 @@ from ipam.domain.errors import StoreUnavailableError
 from ipam.entrypoints.deadlines import LambdaDeadline
 from ipam.entrypoints.errors import UpkeepFailedError
 from ipam.entrypoints.logs import make_logger, trace, write_line
+from ipam.services.approve import keep_approvals
 from ipam.services.upkeep import keep_up
 from ipam.settings import Settings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.logging import Logger
 
+    from ipam.domain.errors import TemporaryError
     from ipam.entrypoints.provider import Context
     from ipam.services.ports import Ports
     from ipam.services.upkeep import Report
@@ -43,7 +45,8 @@ class Upkeep:
         """Do one run, within the time that Lambda gives.
 
         Raises:
-            UpkeepFailedError: some pools could not be served; the others were, as far as the time went.
+            UpkeepFailedError: some pools could not be served, some requests not be handed over, or somebody not be
+                told; the others were, as far as the time went.
             StoreUnavailableError: none could, because not even the plan could be read.
         """
         line: dict[str, object] = {"cold_start": self._cold, "aws_request_id": context.aws_request_id}
@@ -51,9 +54,16 @@ class Upkeep:
         started = self.ports.clock.now()
         outcome = "failed"
         try:
-            report = keep_up(self.ports, LambdaDeadline(context.get_remaining_time_in_millis))
-            outcome = _outcome(report)
+            deadline = LambdaDeadline(context.get_remaining_time_in_millis)
+            # First, because stacks wait for it.
+            handed_over, errors = keep_approvals(self.ports, deadline)
+            line.update(_handed_over(handed_over, errors))
+            report = keep_up(self.ports, deadline)
             line.update(_facts(report))
+            untold = self.ports.happenings.untold()
+            line["happenings_untold"] = untold or ""
+            failed = bool(report.failures or errors or untold)
+            outcome = "failed" if failed else _outcome(report, handed_over)
         except StoreUnavailableError as unreadable:
             line["cause"] = repr(unreadable)
             raise
@@ -63,8 +73,8 @@ class Upkeep:
         finally:
             line["duration_ms"] = self.ports.clock.now() - started
             write_line(self.logger, outcome, line)
-        if report.failures:
-            raise UpkeepFailedError(len(report.failures), report.pools)
+        if failed:
+            raise UpkeepFailedError(len(report.failures), report.pools, len(errors), len(untold))
 
 
 def deployed() -> Upkeep:
@@ -73,13 +83,21 @@ def deployed() -> Upkeep:
     return Upkeep(bootstrap.ports(settings), make_logger("upkeep"))
 
 
-def _outcome(report: Report) -> str:
-    """Sum a run up in a word; what a person has to know of comes first."""
-    if report.failures:
-        return "failed"
+def _outcome(report: Report, handed_over: int) -> str:
+    """Sum a run without failures up in a word."""
     if report.out_of_time:
         return "out-of-time"
-    return "reclaimed" if report.changed else "nothing-to-do"
+    if report.changed:
+        return "reclaimed"
+    return "handed-over" if handed_over else "nothing-to-do"
+
+
+def _handed_over(count: int, errors: tuple[TemporaryError, ...]) -> dict[str, object]:
+    """Tell what the log says of decided requests, if there were any."""
+    facts: dict[str, object] = {"approvals_handed_over": count} if count else {}
+    if errors:
+        facts["approvals_failed"] = [repr(error) for error in errors[:MAX_NAMED]]
+    return facts
 
 
 def _facts(report: Report) -> dict[str, object]:

@@ -6,18 +6,20 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from ipam.domain.change import UseApproval
 from ipam.domain.errors import (
     ContendedError,
+    DeniedError,
     NetmaskLengthError,
     NoSuchPreviewError,
     PermanentError,
+    PoolMismatchError,
     PoolNotSharedError,
+    ServiceUnavailableError,
     SupersededError,
     refusal_name,
 )
 from ipam.domain.owner import OwnerRecord
-from ipam.domain.pool import NO_RULES
+from ipam.domain.pool import NO_RULES, AllocationRules
 from ipam.domain.preview import read_token
 from ipam.services.approve import approved
 from ipam.services.keep import keep
@@ -25,6 +27,7 @@ from ipam.services.order import MAX_ATTEMPTS, Allocated, Order
 from ipam.services.plan import current_plan
 from ipam.services.redeem import redeem
 from ipam.services.sharing import check_shared
+from ipam.services.vpc_ipam import order_from_vpc_ipam
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,13 +93,16 @@ def allocate_for_pool(
 def _unless_granted(order: Order, serve: Callable[[], Allocated]) -> Allocated:
     """Serve an order, but never refuse what was granted: rules may have changed since, and the pool may be full now.
 
+    Neither does it matter then that the organisation does not say who may have it.
+
     Raises:
         ContendedError: other requests of the same owner changed its record again and again.
     """
     try:
         allocated = serve()
-    except PermanentError:
-        order.record = order.ports.store.owner(order.request.owner)
+    except (PermanentError, ServiceUnavailableError):
+        with contextlib.suppress(SupersededError):
+            order.reread()
         grant = order.record.for_ask(order.digest)
         if grant is None:
             raise
@@ -104,11 +110,10 @@ def _unless_granted(order: Order, serve: Callable[[], Allocated]) -> Allocated:
     for _ in range(MAX_ATTEMPTS):
         if allocated.outcome == "allocated":
             return allocated
-        if keep(order.ports, order.request, order.record, allocated.grant, order.deadline):
-            return allocated
-        order.record = order.ports.store.owner(order.request.owner)
-        grant = order.record.for_ask(order.digest)
-        allocated = serve() if grant is None else Allocated(grant, "kept")
+        kept = keep(order.ports, order.request, order.record, allocated.grant, order.deadline)
+        if kept is not None:
+            return Allocated(kept, "kept")
+        allocated = order.reread() or serve()
     raise ContendedError(order.request.owner.name, MAX_ATTEMPTS)
 
 
@@ -122,36 +127,50 @@ def _from_first_with_room(order: Order) -> Allocated:
 
 
 def _by_plan(order: Order, plan: Plan) -> Allocated:
-    """Try the pools that fit in their order; if none serves, the first refusal that tells something is the answer."""
+    """Try the pools in their order; if none serves, the first refusal that tells something is the answer.
+
+    A pool whose block waits for an administrator's word is not passed over for the next: the request waits for it.
+    """
+    order.passed_over = ()
     refusals: list[PermanentError] = []
-    for pool in _candidates(order.request.ask, plan):
+    for pool in _asked_for(order.request.ask, plan):
         try:
             return _from_pool(order, plan, pool)
-        except SupersededError:
-            raise
         except PermanentError as refusal:
+            if _is_final(refusal):
+                raise
             refusals.append(refusal)
             order.passed_over = (*order.passed_over, (pool.name, refusal_name(refusal)))[:PASSED_OVER_KEPT]
-    order.passed_over = ()
-    raise next((each for each in refusals if not isinstance(each, PoolNotSharedError)), refusals[0])
+    telling = (each for each in refusals if not isinstance(each, PoolMismatchError | PoolNotSharedError))
+    raise next(telling, refusals[0])
 
 
-def _candidates(ask: Ask, plan: Plan) -> list[Pool]:
-    """Tell the pools to try: a preview's block is in one of those that fit."""
-    pools = plan.candidates(ask)
+def _is_final(refusal: PermanentError) -> bool:
+    """Whether no other pool is to be tried: the request is over, or a person has refused it."""
+    return isinstance(refusal, SupersededError) or (isinstance(refusal, DeniedError) and bool(refusal.by))
+
+
+def _asked_for(ask: Ask, plan: Plan) -> list[Pool]:
+    """Tell the pools to try: a preview's block is where its token says, if that is a pool which may serve the request.
+
+    Of any other pool nothing is told: whoever makes up a token learns nothing by it.
+    """
     if not ask.preview_token:
-        return pools
+        return plan.asked_for(ask)
     token = read_token(ask.preview_token)
-    holding = [pool for pool in pools if token is not None and pool.pool_id == token.pool_id]
-    if not holding:
+    pool = None if token is None else plan.pools.get(token.pool_id)
+    if pool is None or plan.mismatch(pool, ask) is not None or (ask.named and pool not in plan.asked_for(ask)):
         raise NoSuchPreviewError(ask.preview_token)
-    return holding
+    return [pool]
 
 
 def _from_pool(order: Order, plan: Plan, pool: Pool) -> Allocated:
     """Serve an order from one pool, if that may serve it."""
     request, rules = order.request, pool.rules
     order.extend = None
+    mismatch = plan.mismatch(pool, request.ask)
+    if mismatch is not None:
+        raise mismatch
     if not request.by_administrator:
         check_shared(order.ports, pool, request.account)
     rules.check_tags(pool.name, request.tags)
@@ -162,10 +181,15 @@ def _from_pool(order: Order, plan: Plan, pool: Pool) -> Allocated:
     length = rules.resolve(pool.name, asked)
     if request.ask.cidr is not None:
         rules.check_block(pool.name, request.ask.cidr)
+        own = AllocationRules(allowed_cidrs=request.ask.allowed_cidrs, disallowed_cidrs=request.ask.disallowed_cidrs)
+        own.check_block(pool.name, request.ask.cidr)
     known = order.known()
     if known is not None:
         return known
     if rules.waits_for_approval(length) and not request.by_administrator:
-        approval_id = approved(order.ports, request, order.digest, pool, length)
-        order.extend = lambda _: (UseApproval(approval_id),)
+        known = approved(order, pool, length)
+        if known is not None:
+            return known
+    if pool.vpc_ipam_pool_id:
+        return order_from_vpc_ipam(order, space, pool, length)
     return order.serve(space, length)

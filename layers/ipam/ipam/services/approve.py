@@ -1,53 +1,55 @@
 """Approval: a request for a large block waits for an administrator's word.
 
-    request -> asked for (stored with the event) -> decided by `ipam approve` -> the event is handled again -> allocated
-                                                 |
-                                                 +-- not in time: handled once more, and refused
+    request -> waits, stored with its event -> decided by `ipam approve` ------> handed over: handled again and answered
+                                            |                               |
+                                            +-- not in time: upkeep denies -+
 
 Nothing waits but the stored request. One approval is for one request: this owner, these words, this pool, this size,
 this moment of CloudFormation's clock; the allocation takes it away in the same transaction.
+
+A decided request is handed over at least once: the function takes its event, then the event is struck out. Whoever
+decides does both; what he did not get to, upkeep does (docs/decisions/0008).
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from ipam.domain.allocation import Approval
-from ipam.domain.change import Change, DecideApproval, PutApproval, PutAudit
-from ipam.domain.errors import ApprovalPendingError, DeniedError, NoSuchApprovalError
+from ipam.domain.change import Change, CloseApproval, DecideApproval, PutApproval, PutAudit, UseApproval
+from ipam.domain.errors import (
+    ApprovalPendingError,
+    DeniedError,
+    NoSuchApprovalError,
+    QuotaExceededError,
+    TemporaryError,
+)
 from ipam.services.audit import OnBehalf, note_request
 from ipam.services.ports import Conflict, Happening
 
 if TYPE_CHECKING:
-    from ipam.domain.allocation import AuditEvent
     from ipam.domain.pool import Pool
-    from ipam.services.order import AllocateRequest
-    from ipam.services.ports import Ports
+    from ipam.services.order import Allocated, AllocateRequest, Order
+    from ipam.services.ports import Deadline, Ports
 
 PREFIX: Final = "approval-"
 DIGITS: Final = 17
 
+CAUSE: Final = "approvals"
 
-def approved(ports: Ports, request: AllocateRequest, digest: str, pool: Pool, length: int) -> str:
-    """Give the id of the approval that a request has, or let it wait for one.
+MARGIN: Final = 600_000
+"""Milliseconds between the latest moment for a decision and the one at which CloudFormation gives up: upkeep comes by
+within five minutes, and Lambda needs three for all of its tries to answer."""
 
-    Raises:
-        ApprovalPendingError: it has to wait; that is written down, with the event.
-        DeniedError: it was refused, or nobody decided in time, or it cannot wait.
-    """
-    facts = [request.owner.party, request.owner.name, digest, pool.pool_id, length, request.requested]
-    approval_id = PREFIX + hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:DIGITS]
-    if request.waiting is None:
-        raise DeniedError(pool.name, length, "", "")
-    approval = ports.store.approval(approval_id) or _ask(ports, request, pool, length, approval_id)
-    if approval.decision == "approved":
-        return approval_id
-    if approval.decision == "denied" or ports.clock.now() >= approval.until:
-        raise DeniedError(pool.name, length, approval.decided_by, approval.note)
-    raise ApprovalPendingError(approval_id, pool.name, length, approval.until)
+MAX_WAITING: Final = 20
+"""Requests of one account that may wait at once: each is an errand for an administrator."""
+
+MAX_HANDED_OVER: Final = 200
+"""Requests that one run of upkeep hands over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,37 @@ class Verdict:
     note: str = ""
 
 
+def approved(order: Order, pool: Pool, length: int) -> Allocated | None:
+    """Let an order go on with the approval that it has, which goes in the change of the allocation, or let it wait.
+
+    Returns:
+        The allocation that the owner has already: its approval is gone. None lets the order go on.
+
+    Raises:
+        ApprovalPendingError: it has to wait; that is written down, with the event.
+        DeniedError: it was refused, or nobody decided in time, or it cannot wait.
+        QuotaExceededError: too many requests of the account wait already.
+        SupersededError: a later request has ended what this one asks for.
+    """
+    ports = order.ports
+    approval_id = _name(order, pool, length)
+    approval = ports.store.approval(approval_id)
+    if approval is None:
+        # Read after the approval, which goes when the allocation comes: one of the two is seen.
+        known = order.reread()
+        if known is not None:
+            return known
+        approval = _ask(ports, order.request, pool, length, approval_id)
+    if approval.decision == "approved":
+        order.extend = lambda _: (UseApproval(approval_id),)
+        return None
+    if approval.decision == "denied" or ports.clock.now() >= approval.until:
+        raise DeniedError(pool.name, length, approval.decided_by, approval.note)
+    raise ApprovalPendingError(approval_id, pool.name, length, approval.until)
+
+
 def decide(ports: Ports, approval_id: str, verdict: Verdict, cause: str) -> Approval:
-    """Store an administrator's word; whoever calls this has the event handled again.
+    """Store an administrator's word; whoever calls this then has the request handled again, by `hand_over`.
 
     Deciding the same again changes nothing and is no error, so that an interrupted run can be repeated.
 
@@ -72,21 +103,101 @@ def decide(ports: Ports, approval_id: str, verdict: Verdict, cause: str) -> Appr
         raise NoSuchApprovalError(approval_id, "unknown")
     if approval.decision == "waiting" and ports.clock.now() < approval.until:
         decided = replace(approval, decision=verdict.decision, decided_by=verdict.by, note=verdict.note)
-        audit = note_request(ports, verdict.decision, OnBehalf(approval.owner, approval.account, cause), None)
-        try:
-            ports.store.commit(Change((DecideApproval(decided), PutAudit(audit))))
-        except Conflict:
-            decided = ports.store.approval(approval_id) or approval
-        approval = decided
+        approval = _decide(ports, decided, cause) or ports.store.approval(approval_id) or approval
+    if approval.decision == "waiting" or not approval.decided_by:
+        raise NoSuchApprovalError(approval_id, "too late")
     if approval.decision != verdict.decision:
-        why = "too late" if approval.decision == "waiting" else approval.decision
-        raise NoSuchApprovalError(approval_id, why)
+        raise NoSuchApprovalError(approval_id, approval.decision)
     return approval
 
 
+def hand_over(ports: Ports, approval: Approval, cause: str) -> None:
+    """Have a decided request handled again, and strike its event out once it was taken; a second time does nothing.
+
+    Raises:
+        ServiceUnavailableError: it was not taken; upkeep tries again.
+        StoreUnavailableError: it was taken, but that could not be written down; upkeep hands it over once more.
+    """
+    if not approval.event:
+        return
+    ports.redelivery.redeliver(approval.event)
+    audit = note_request(ports, "redelivered", OnBehalf(approval.owner, approval.account, cause), None)
+    # A conflict says that it has been used, or struck out, meanwhile.
+    with contextlib.suppress(Conflict):
+        ports.store.commit(Change((CloseApproval(replace(approval, event="")), PutAudit(audit))))
+
+
+def overdue(ports: Ports) -> list[Approval]:
+    """Give the requests that have to be handled again: decided and not handed over, or not decided in time.
+
+    Once CloudFormation has given up there is nobody left to answer.
+    """
+    now = ports.clock.now()
+    kept = [each for each in ports.store.approvals() if each.event and now < each.until + MARGIN]
+    return [each for each in kept if each.decision != "waiting" or each.until <= now]
+
+
+def keep_approvals(ports: Ports, deadline: Deadline) -> tuple[int, tuple[TemporaryError, ...]]:
+    """Hand over what is overdue; deny first what nobody has decided in time.
+
+    The word is written before the event is handed over, so that what handles it can only refuse, whatever its clock
+    says.
+
+    Returns:
+        How many were handed over, and why others could not be; the next run tries again.
+    """
+    done = 0
+    errors: list[TemporaryError] = []
+    try:
+        for approval in overdue(ports)[:MAX_HANDED_OVER]:
+            deadline.ensure()
+            denied = replace(approval, decision="denied")
+            decided = _decide(ports, denied, CAUSE) if approval.decision == "waiting" else approval
+            if decided is None:
+                continue
+            try:
+                hand_over(ports, decided, CAUSE)
+                done += 1
+            except TemporaryError as error:
+                errors.append(error)
+    except TemporaryError as error:
+        errors.append(error)
+    return done, tuple(errors)
+
+
+def _name(order: Order, pool: Pool, length: int) -> str:
+    """Name the approval of a request."""
+    request = order.request
+    facts = [request.owner.party, request.owner.name, order.digest, pool.pool_id, length, request.requested]
+    return PREFIX + hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:DIGITS]
+
+
+def _decide(ports: Ports, decided: Approval, cause: str) -> Approval | None:
+    """Store a decision; None if there was one before it."""
+    requester = OnBehalf(decided.owner, decided.account, cause)
+    event: Literal["approved", "denied"] = "approved" if decided.decision == "approved" else "denied"
+    try:
+        ports.store.commit(Change((DecideApproval(decided), PutAudit(note_request(ports, event, requester, None)))))
+    except Conflict:
+        return None
+    return decided
+
+
 def _ask(ports: Ports, request: AllocateRequest, pool: Pool, length: int, approval_id: str) -> Approval:
-    """Write down that a request waits, and tell whoever listens."""
-    waiting = request.waiting
+    """Tell whoever listens that a request waits, and write it down.
+
+    In this order, so that it is told once at least: a delivery that is interrupted in between comes again.
+
+    Raises:
+        DeniedError: it cannot wait.
+        QuotaExceededError: too many requests of the account wait already.
+    """
+    waiting, now = request.waiting, ports.clock.now()
+    if waiting is None or waiting.until <= now:
+        raise DeniedError(pool.name, length, "", "")
+    others = (each for each in ports.store.approvals() if each.account == request.account and each.until > now)
+    if sum(each.decision == "waiting" for each in others) >= MAX_WAITING:
+        raise QuotaExceededError(pool.name, request.account, "waiting requests", MAX_WAITING)
     approval = Approval(
         approval_id=approval_id,
         owner=request.owner,
@@ -94,28 +205,30 @@ def _ask(ports: Ports, request: AllocateRequest, pool: Pool, length: int, approv
         pool_id=pool.pool_id,
         netmask_length=length,
         description=request.description,
-        asked=ports.clock.now(),
-        until=0 if waiting is None else waiting.until,
-        event="" if waiting is None else waiting.event,
+        asked=now,
+        until=waiting.until,
+        event=waiting.event,
     )
-    event: AuditEvent = "approval-asked"
+    _tell(ports, approval, pool)
     try:
-        ports.store.commit(Change((PutApproval(approval), PutAudit(note_request(ports, event, request, None)))))
+        audit = note_request(ports, "approval-asked", request, None)
+        ports.store.commit(Change((PutApproval(approval), PutAudit(audit))))
     except Conflict:
         return ports.store.approval(approval_id) or approval
-    ports.happenings.tell(
-        Happening(
-            "Approval Asked",
-            {
-                "approvalId": approval_id,
-                "account": request.account,
-                "stackId": request.owner.party,
-                "logicalResourceId": request.owner.name,
-                "poolName": pool.name,
-                "netmaskLength": length,
-                "description": request.description,
-                "until": approval.until,
-            },
-        )
-    )
     return approval
+
+
+def _tell(ports: Ports, approval: Approval, pool: Pool) -> None:
+    """Tell that a request waits."""
+    facts: dict[str, str | int] = {
+        "approvalId": approval.approval_id,
+        "account": approval.account,
+        "stackId": approval.owner.party,
+        "logicalResourceId": approval.owner.name,
+        "poolId": pool.pool_id,
+        "poolName": pool.name,
+        "netmaskLength": approval.netmask_length,
+        "description": approval.description,
+        "until": approval.until,
+    }
+    ports.happenings.tell(Happening("Approval Asked", facts))

@@ -74,7 +74,7 @@ class Diagnosis:
 
 
 def examine(ports: Ports, watch: Watch, *, history: bool) -> Diagnosis:
-    """Check I1 to I4 and the quotas of everything that is stored.
+    """Check I1 to I4, the leases and the quotas of everything that is stored.
 
     Args:
         ports: the collaborators.
@@ -114,10 +114,11 @@ def _reading(ports: Ports, watch: Watch, *, history: bool) -> Diagnosis:
     counted = _together(lambda pair: ports.store.quota(*pair), accounts)
     findings: list[Finding] = []
     for content in contents.values():
-        findings += [*soundness.partition(content), *soundness.buddies(content)]
+        findings += [*soundness.partition(content), *soundness.buddies(content), *soundness.divided(plan, content)]
     for pool in plan.pools.values():
         findings += soundness.provisioned(plan, pool, contents.get(pool.parent_id))
-    findings += [*soundness.holders(contents, records), *soundness.quotas(contents, counted)]
+    findings += [*soundness.holders(contents, records), *soundness.leases(contents, records)]
+    findings += soundness.quotas(contents, counted)
     held = sum(len(content.allocations) for content in contents.values())
     return Diagnosis(len(contents), held, len(parties), tuple(findings))
 
@@ -130,7 +131,8 @@ def _contents(ports: Ports, plan: Plan, watch: Watch) -> Iterator[tuple[str, Con
         watch(f"blocks of {space.name}", done, len(ids))
         free = [cidr for family in WIDTHS for cidr in ports.store.all_free(pool_id, family)]
         cooling = ports.store.cooling(pool_id, MAX_COOLING)
-        yield pool_id, Content(space, free, cooling, list(ports.store.allocations(pool_id)))
+        leases = list(ports.store.leases(pool_id))
+        yield pool_id, Content(space, free, cooling, list(ports.store.allocations(pool_id)), leases)
 
 
 def _involved(

@@ -1,27 +1,29 @@
 """Find: who holds an address, a block, an allocation, and what holds the space around it.
 
-The plan tells the pools that an address belongs to, level by level; only the blocks of the last of them are read, in
-address order and no further than the neighbours. The parts of a pool are read one after the other, so a block that
-moves meanwhile may be seen twice or not at all: what does not add up is read again.
+The plan tells the pools that an address belongs to, level by level, and only the last of them is read: its free and its
+cooling blocks, and of its allocations those around the place, however many it has. The parts are read one after the
+other, so a block that moves meanwhile may be seen twice or not at all: what does not add up is read again.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from ipam.domain.cidr import Cidr, spans
+from ipam.domain.cidr import WIDTHS, Cidr, spans
 from ipam.domain.errors import NoSuchAllocationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
-    from ipam.domain.allocation import Allocation, CoolingBlock
+    from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock, Lease
+    from ipam.domain.cidr import Family
     from ipam.domain.plan import Plan
-    from ipam.domain.pool import Pool, Scope
+    from ipam.domain.pool import Pool, Scope, Space
     from ipam.services.ports import Ports, Store
+
+    Watch = Callable[[str, int, int], None]
 
 NEIGHBOURS: Final = 2
 """Blocks that are told on each side."""
@@ -32,16 +34,25 @@ MAX_COOLING: Final = 100_000
 MAX_READINGS: Final = 3
 """Readings of a pool whose blocks do not add up, before they are shown as they are."""
 
+STEPS: Final[dict[Family, int]] = {4: 4, 6: 8}
+"""By how many netmask lengths the space that is looked at grows, until the allocation around an address is in it. What
+is read in vain stays small: a part of the allocation has no items, and what is beside it is one step larger at most."""
+
 State = Literal["allocated", "cooling", "free"]
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block as it stands in its pool, with its holder, or with the end of its cooling; a free one has neither."""
+    """A block as it stands in its pool, with its holder, or with the end of its cooling; a free one has neither.
+
+    Of what was looked for, the lease is told too, and of a single block the request that it was given to.
+    """
 
     cidr: Cidr
     allocation: Allocation | None = None
     cooling: CoolingBlock | None = None
+    lease: Lease | None = None
+    cause: str = ""
 
     @property
     def state(self) -> State:
@@ -55,14 +66,15 @@ class Block:
 class Level:
     """A pool, the block of it that what is looked for lies in, and since when the pool has that block.
 
-    The block is None where the pool was named, but what is looked for lies in no one block of it; the time, and the id
-    of the allocation by which the pool holds the block, are None where nothing says them.
+    The block is None where the pool was named, but what is looked for lies in no one block of it; so are then the time,
+    and the id of the allocation by which the pool has the block. Of a subnet pool, `divides` is the VPC's own.
     """
 
     pool: Pool
     cidr: Cidr | None
     since: int | None
     allocation_id: str | None
+    divides: Allocation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +107,49 @@ def find_block(ports: Ports, plan: Plan, cidr: Cidr) -> list[Place]:
     return [place(ports, plan, holder, cidr) for holder in (held or holders).values()]
 
 
-def find_allocation(ports: Ports, plan: Plan, allocation_id: str) -> Place:
-    """Find an allocation by its id, while it is held or cools. Reads the allocations of all pools, if need be.
+def locate(ports: Ports, plan: Plan, allocation_id: str, watch: Watch) -> Allocation | CoolingBlock:
+    """Find what has an allocation's id, or had it and cools. Reads the allocations of all pools, if need be.
+
+    Args:
+        ports: the collaborators.
+        plan: the plan.
+        allocation_id: the id.
+        watch: is told what is being read, how much of it is done, and how much there is.
+
+    Raises:
+        NoSuchAllocationError: nothing has it.
+    """
+    ids = (*plan.pools, *plan.scopes)
+    for done, pool_id in enumerate(ids):
+        watch(f"allocations of {plan.space(pool_id).name}", done, len(ids))
+        for held in _held(ports.store, pool_id):
+            if allocation_id == held.allocation_id:
+                return held
+    raise NoSuchAllocationError(allocation_id)
+
+
+def find_allocation(ports: Ports, plan: Plan, allocation_id: str, watch: Watch) -> Place:
+    """Find an allocation by its id, while it is held or cools.
 
     Raises:
         NoSuchAllocationError: it is neither.
     """
-    for pool_id in (*plan.pools, *plan.scopes):
-        for held in _held(ports.store, pool_id):
-            if allocation_id == held.allocation_id:
-                return place(ports, plan, pool_id, held.cidr)
-    raise NoSuchAllocationError(allocation_id)
+    held = locate(ports, plan, allocation_id, watch)
+    return place(ports, plan, held.pool_id, held.cidr)
+
+
+def last_record(ports: Ports, plan: Plan, allocation_id: str, watch: Watch) -> AuditRecord | None:
+    """Find the last that was done with an allocation, which may be long gone. Reads the history up to where it was.
+
+    That its block has cooled since is nothing that was done with it.
+    """
+    ids = (*plan.pools, *plan.scopes)
+    for done, pool_id in enumerate(ids):
+        watch(f"history of {plan.space(pool_id).name}", done, len(ids))
+        records = [each for each in ports.store.audit(pool_id) if each.allocation_id == allocation_id and each.owner]
+        if records:
+            return max(records, key=lambda record: record.at)
+    return None
 
 
 def find_held(ports: Ports, plan: Plan, party: str) -> list[Place]:
@@ -117,30 +161,36 @@ def find_held(ports: Ports, plan: Plan, party: str) -> list[Place]:
 
 def place(ports: Ports, plan: Plan, space_id: str, cidr: Cidr) -> Place:
     """Describe the surroundings of a block in a pool, or in a scope."""
+    space = plan.space(space_id)
     before: tuple[Block, ...] = ()
     blocks: tuple[Block, ...] = ()
     after: tuple[Block, ...] = ()
     settled = False
     for _ in range(MAX_READINGS):
-        before, blocks, after = _surroundings(ports.store, space_id, cidr)
-        settled = _adds_up(plan, space_id, cidr, blocks)
+        before, blocks, after = _surroundings(ports.store, space, cidr)
+        settled = _adds_up(space, cidr, blocks)
         if settled:
             break
     pool = plan.pools.get(space_id)
     scope = plan.scopes[pool.scope_id if pool else space_id]
-    return Place(cidr, scope, tuple(path(ports.store, plan, space_id, cidr)), blocks, before, after, settled)
+    levels = tuple(_divided(ports.store, level) for level in path(plan, space_id, cidr))
+    return Place(cidr, scope, levels, _told(ports.store, space_id, blocks), before, after, settled)
 
 
-def path(store: Store, plan: Plan, space_id: str, cidr: Cidr) -> Iterator[Level]:
+def path(plan: Plan, space_id: str, cidr: Cidr) -> Iterator[Level]:
     """Tell the pools that a block lies in, from one up to the scope, each with the block that it has around it."""
     pool = plan.pools.get(space_id)
     while pool is not None:
-        around = plan.space(pool.pool_id).around(cidr)
-        grants = (grant for record in store.owners(pool.pool_id) for grant in record.grants)
-        grant = next((grant for grant in grants if grant.cidr == around), None)
-        since, allocation_id = (None, None) if grant is None else (grant.created, grant.allocation_id)
-        yield Level(pool, around, since, allocation_id)
+        had = next((each for each in plan.provisioned(pool.pool_id) if each.cidr.contains(cidr)), None)
+        yield Level(pool, None, None, None) if had is None else Level(pool, had.cidr, had.created, had.allocation_id)
         pool = plan.pools.get(pool.parent_id)
+
+
+def _divided(store: Store, level: Level) -> Level:
+    """Add the allocation of the VPC whose space a subnet pool divides."""
+    if level.pool.source_resource is None or level.cidr is None:
+        return level
+    return replace(level, divides=store.allocation(level.pool.parent_id, level.cidr))
 
 
 def _by_name(plan: Plan) -> list[str]:
@@ -164,40 +214,106 @@ def _held(store: Store, pool_id: str) -> Iterator[Allocation | CoolingBlock]:
     yield from store.cooling(pool_id, MAX_COOLING)
 
 
-def _blocks(store: Store, space_id: str, cidr: Cidr) -> Iterator[Block]:
-    """Read the blocks of a pool in address order, those of one address family."""
-    free: Iterable[Block] = [Block(each) for each in sorted(store.all_free(space_id, cidr.family))]
-    cooling = [Block(each.cidr, cooling=each) for each in store.cooling(space_id, MAX_COOLING)]
-    cooling = sorted((each for each in cooling if each.cidr.family == cidr.family), key=lambda each: each.cidr)
-    held = (Block(each.cidr, each) for each in store.allocations(space_id) if each.cidr.family == cidr.family)
-    return heapq.merge(free, cooling, held, key=lambda each: each.cidr)
+class _Blocks:
+    """The blocks of a pool, those of one address family; its allocations are read where they are looked at."""
+
+    def __init__(self, store: Store, space: Space, family: Family) -> None:
+        """Read what is not allocated."""
+        self._store = store
+        self._pool_id = space.pool_id
+        self._family: Family = family
+        self._provisioned = sorted(cidr for cidr in space.provisioned if cidr.family == family)
+        cooling = store.cooling(space.pool_id, MAX_COOLING)
+        known = [Block(each) for each in store.all_free(space.pool_id, family)]
+        known += [Block(each.cidr, cooling=each) for each in cooling if each.cidr.family == family]
+        self._known = sorted(known, key=lambda block: block.cidr)
+        self._firsts = [block.cidr.first for block in self._known]
+
+    def over(self, cidr: Cidr) -> list[Block]:
+        """Give the block around a block, or those inside it."""
+        known = [block for block in self._known if block.cidr.overlaps(cidr)]
+        if any(block.cidr.contains(cidr) for block in known):
+            return known
+        held = [Block(each.cidr, each) for each in self._store.allocations(self._pool_id, cidr)]
+        if not known and not held:
+            around = self._allocated(cidr.first)
+            return [] if around is None else [around]
+        return sorted(known + held, key=lambda block: block.cidr)
+
+    def before(self, address: int) -> Iterator[Block]:
+        """Give the blocks before an address, the nearest first."""
+        for _ in range(NEIGHBOURS):
+            below = [min(cidr.last, address - 1) for cidr in self._provisioned if cidr.first < address]
+            block = self._at(max(below)) if below else None
+            if block is None:
+                return
+            yield block
+            address = block.cidr.first
+
+    def after(self, address: int) -> Iterator[Block]:
+        """Give the blocks after an address, the nearest first."""
+        for _ in range(NEIGHBOURS):
+            above = [max(cidr.first, address + 1) for cidr in self._provisioned if cidr.last > address]
+            block = self._at(min(above)) if above else None
+            if block is None:
+                return
+            yield block
+            address = block.cidr.last
+
+    def _at(self, address: int) -> Block | None:
+        """Give the block that an address is in."""
+        place = bisect_right(self._firsts, address) - 1
+        if place >= 0 and self._known[place].cidr.last >= address:
+            return self._known[place]
+        return self._allocated(address)
+
+    def _allocated(self, address: int) -> Block | None:
+        """Give the allocation that an address is in."""
+        width = WIDTHS[self._family]
+        alone = Cidr(self._family, address, width)
+        inside = next((cidr for cidr in self._provisioned if cidr.contains(alone)), None)
+        if inside is None:
+            return None
+        lengths = range(width - STEPS[self._family], inside.length, -STEPS[self._family])
+        for length in (*lengths, inside.length):
+            for held in self._store.allocations(self._pool_id, alone.supernet(length)):
+                if held.cidr.contains(alone):
+                    return Block(held.cidr, held)
+                if held.cidr.first > address:
+                    break
+        return None
 
 
 Surroundings = tuple[tuple[Block, ...], tuple[Block, ...], tuple[Block, ...]]
 
 
-def _surroundings(store: Store, space_id: str, cidr: Cidr) -> Surroundings:
+def _surroundings(store: Store, space: Space, cidr: Cidr) -> Surroundings:
     """Read the blocks before, over and after a block of a pool."""
-    before: deque[Block] = deque(maxlen=NEIGHBOURS)
-    over: list[Block] = []
-    after: list[Block] = []
-    for each in _blocks(store, space_id, cidr):
-        if each.cidr.overlaps(cidr):
-            over.append(each)
-        elif each.cidr.last < cidr.first:
-            before.append(each)
-        else:
-            after.append(each)
-        if len(after) == NEIGHBOURS:
-            break
-    return tuple(before), tuple(over), tuple(after)
+    blocks = _Blocks(store, space, cidr.family)
+    over = blocks.over(cidr)
+    first = min([cidr.first, *(block.cidr.first for block in over)])
+    last = max([cidr.last, *(block.cidr.last for block in over)])
+    return tuple(blocks.before(first))[::-1], tuple(over), tuple(blocks.after(last))
 
 
-def _adds_up(plan: Plan, space_id: str, cidr: Cidr, blocks: tuple[Block, ...]) -> bool:
+def _told(store: Store, space_id: str, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    """Add the leases and, to a single allocation, the request that it was given to."""
+    held = [block.allocation for block in blocks if block.allocation is not None]
+    if not held:
+        return blocks
+    if len(blocks) == 1:
+        records = store.audit(space_id, held[0].cidr)
+        cause = next((each.cause for each in records if each.allocation_id == held[0].allocation_id), "")
+        return (replace(blocks[0], lease=store.lease(space_id, held[0].cidr), cause=cause),)
+    leases = {lease.cidr: lease for lease in store.leases(space_id)}
+    return tuple(replace(block, lease=leases.get(block.cidr)) if block.allocation else block for block in blocks)
+
+
+def _adds_up(space: Space, cidr: Cidr, blocks: tuple[Block, ...]) -> bool:
     """Whether blocks cover all of a block that a pool has, each address once (I1)."""
     try:
         covered = spans(each.cidr for each in blocks)
-        wanted = spans(_parts(plan.space(space_id).provisioned, cidr))
+        wanted = spans(_parts(space.provisioned, cidr))
     except ValueError:
         return False
     return all(any(low <= first and last <= high for _, low, high in covered) for _, first, last in wanted)

@@ -18,10 +18,6 @@ PLAN_AGE: Final = 30_000
 """Milliseconds for which a plan that was read serves further requests. A rule that an administrator changes holds
 everywhere after this time; no invariant depends on it."""
 
-STANDING_AGE: Final = 300_000
-"""Milliseconds for which what the organisation said of an account serves: so long an account that was moved may still
-use the pools of where it was."""
-
 KEPT: Final = 4096
 """Free blocks, and owner records, remembered at most; beyond that all are forgotten, which costs one read each."""
 
@@ -75,13 +71,13 @@ class Memory:
             self._owners.clear()
         self._owners[record.owner] = record
 
-    def standing(self, account: str, now: int) -> tuple[str, ...] | None:
-        """Give where an account stands in the organisation, while that is young enough."""
+    def standing(self, account: str, now: int, age: int) -> tuple[str, ...] | None:
+        """Give where an account stands in the organisation, if that was learned less than so many milliseconds ago."""
         at, standing = self._standings.get(account, (0, None))
-        return standing if 0 <= now - at < STANDING_AGE else None
+        return standing if 0 <= now - at < age else None
 
     def see_standing(self, account: str, now: int, standing: tuple[str, ...]) -> None:
-        """Note where an account stands."""
+        """Note where an account stands; nowhere, if the organisation does not know it."""
         if len(self._standings) >= KEPT:
             self._standings.clear()
         self._standings[account] = (now, standing)

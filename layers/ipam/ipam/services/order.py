@@ -7,14 +7,24 @@ it the allocation that it already has (I4).
 
 from __future__ import annotations
 
-import contextlib
 import itertools
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from ipam.domain import ids
 from ipam.domain.allocation import Allocation
-from ipam.domain.change import Change, ChangeQuota, PutAllocation, PutAudit, PutFree, PutOwner, SetLease, TakeFree
+from ipam.domain.change import (
+    Change,
+    ChangeQuota,
+    PutAllocation,
+    PutAudit,
+    PutFree,
+    PutOwner,
+    SetLease,
+    TakeFree,
+    TakePending,
+)
 from ipam.domain.cidr import WIDTHS, Cidr
 from ipam.domain.errors import (
     CidrNotFreeError,
@@ -151,14 +161,16 @@ class Order:
         if not 0 <= length <= WIDTHS[self._family]:
             raise NetmaskLengthError(space.name, length, "AddressFamily", WIDTHS[self._family])
         attempt = 0
+        opened: Cidr | None = None
         for _ in range(MAX_ATTEMPTS):
             known = self.known()
             if known is not None:
                 return known
-            block, hinted = self._find(space, length, attempt)
+            block, hinted = self.find(space, length, attempt) if opened is None else (opened, True)
             wanted = self._wanted(space, block, length)
-            if length - block.length > MAX_HALVINGS:
-                self._open(space, block, wanted or block)
+            too_large = length - block.length > MAX_HALVINGS
+            opened = self._open(space, block, wanted or block) if too_large else None
+            if too_large:
                 continue
             taken, rest = _cut(block, length, attempt) if wanted is None else (wanted, remainders(block, wanted))
             allocation = self.allocation(space, taken)
@@ -184,7 +196,16 @@ class Order:
             raise SupersededError
         return None
 
-    def _find(self, space: Space, length: int, attempt: int) -> tuple[Cidr, bool]:
+    def reread(self) -> Allocated | None:
+        """Read the owner's record, and answer from it, where that says all.
+
+        Raises:
+            SupersededError: a later request has ended what this one asks for.
+        """
+        self.record = self.ports.store.owner(self.request.owner).knowing(self.request.held)
+        return self.known()
+
+    def find(self, space: Space, length: int, attempt: int = 0) -> tuple[Cidr, bool]:
         """Find a free block to cut from, and say whether it is only remembered.
 
         Raises:
@@ -205,9 +226,11 @@ class Order:
             PermanentError: nothing does, and there is nothing left to make free.
             ContendedError: there may be, but others were always faster.
         """
+        # Within limits a free block that is large enough may be one that is of no use.
+        wanted = None if self._limits(space).any else self.exact or length
         for attempt in range(MAX_ATTEMPTS):
             again = end_previews(self.ports, space, self.deadline)
-            again |= reclaim(self.ports, space, self._family, self.exact or length, self.deadline)
+            again |= reclaim(self.ports, space, self._family, wanted, self.deadline)
             # Even if there was nothing left to do: somebody else may just have done it.
             fits = self._fits(space, length)
             if fits:
@@ -226,10 +249,13 @@ class Order:
             around = [exact.supernet(shorter) for shorter in range(lowest, exact.length + 1)]
             return sorted(store.free_among(space.pool_id, around))
         limits = self._limits(space)
+        sparse = space.rules.strategy == "sparse" and attempt == 0
         if limits.any:
             free = (block for block in store.all_free(space.pool_id, self._family) if block.length <= length)
-            return list(itertools.islice((block for block in free if limits.first_in(block, length)), CANDIDATES))
-        if space.rules.strategy == "sparse" and attempt == 0:
+            permitted = (block for block in free if limits.first_in(block, length))
+            # Smallest first: the last one is the largest.
+            return list(deque(permitted, 1) if sparse else itertools.islice(permitted, CANDIDATES))
+        if sparse:
             largest = store.largest_free(space.pool_id, self._family)
             return [largest] if largest is not None and largest.length <= length else []
         fits = store.free_blocks(space.pool_id, self._family, length, CANDIDATES)
@@ -248,15 +274,18 @@ class Order:
         limits = self._limits(space)
         return limits.first_in(block, length) if limits.any else self.exact
 
-    def _open(self, space: Space, block: Cidr, wanted: Cidr) -> None:
-        """Cut a smaller free block out of one that is too large for a single transaction."""
+    def _open(self, space: Space, block: Cidr, wanted: Cidr) -> Cidr | None:
+        """Cut a smaller free block out of one that is too large for a single transaction; None if it was taken."""
         part = Cidr(block.family, wanted.first, WIDTHS[block.family]).supernet(block.length + MAX_HALVINGS)
         frees = (PutFree(space.pool_id, free) for free in (part, *remainders(block, part)))
         audit = note(self.ports, space.pool_id, "split", self.request.cause, block)
         self.deadline.ensure()
-        with contextlib.suppress(Conflict):
-            self.ports.store.commit(Change((TakeFree(space.pool_id, block), *frees, PutAudit(audit))))
         self.ports.memory.forget_free(space.pool_id)
+        try:
+            self.ports.store.commit(Change((TakeFree(space.pool_id, block), *frees, PutAudit(audit))))
+        except Conflict:
+            return None
+        return part
 
     def allocation(self, space: Space, taken: Cidr) -> Allocation:
         """Name the allocation to be."""
@@ -331,16 +360,19 @@ class Order:
 
         Raises:
             QuotaExceededError: the account's quota does not allow it.
+            ContendedError: the order at Amazon VPC IPAM that the block is from was ended.
         """
         refused = {type(refusal.operation): refusal for refusal in conflict.refusals if not refusal.busy}
         if PutOwner in refused:
             stored = refused[PutOwner].current or OwnerRecord(self.request.owner)
             self.record = stored.knowing(self.request.held)
             return False
-        if ChangeQuota in refused:
-            over = self._over_quota(space, taken)
-            if over is not None:
-                raise over
+        if TakePending in refused:
+            # Upkeep, or another delivery, has ended the order at Amazon VPC IPAM: another try makes another one.
+            raise ContendedError(space.name, 1)
+        over = self.over_quota(space, taken, conflict)
+        if over is not None and not end_previews(self.ports, space, self.deadline):
+            raise over
         # While another transaction is under way, what it puts may show before what it takes is gone.
         busy = any(refusal.busy for refusal in conflict.refusals)
         if not busy and TakeFree not in refused and {PutAllocation, PutFree} & refused.keys():
@@ -348,15 +380,21 @@ class Order:
             raise AssertionError(message)
         return True
 
-    def _over_quota(self, space: Space, taken: Cidr) -> QuotaExceededError | None:
+    def over_quota(self, space: Space, taken: Cidr, conflict: Conflict) -> QuotaExceededError | None:
         """Tell which limit of the quota was met; None if it no longer is, because something was just released."""
+        if not any(isinstance(refusal.operation, ChangeQuota) and not refusal.busy for refusal in conflict.refusals):
+            return None
+        return self.exceeds(space, taken)
+
+    def exceeds(self, space: Space, wanted: Cidr) -> QuotaExceededError | None:
+        """Tell which limit of the account's quota a block more would exceed, by what it holds now."""
         held = self.ports.store.quota(self.request.account, space.pool_id)
         limits = {
             "allocations": (space.quota.allocations, held.allocations + 1),
-            "units": (space.quota.units, held.units + units(taken)),
+            "units": (space.quota.units, held.units + units(wanted)),
         }
-        for what, (limit, wanted) in limits.items():
-            if limit is not None and wanted > limit:
+        for what, (limit, amount) in limits.items():
+            if limit is not None and amount > limit:
                 return QuotaExceededError(space.name, self.request.account, what, limit)
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ipam.domain.errors import ServiceUnavailableError
 
@@ -175,16 +175,126 @@ class Happening:
 class Happenings(Protocol):
     """Where happenings are told."""
 
-    def tell(self, happening: Happening) -> None:
-        """Tell one. What nobody could be told is in the log of the one who tells; nothing else depends on it."""
+    def tell(self, happening: Happening) -> bool:
+        """Tell one, and say whether it was taken: for whoever must not go on unheard. It never fails."""
+        ...
+
+    def untold(self) -> tuple[str, ...]:
+        """Give what was not taken since this was last asked, each by its kind and the cause: it belongs in the log."""
         ...
 
 
 class NoHappenings:
     """For a process that tells nobody."""
 
-    def tell(self, happening: Happening) -> None:
+    def tell(self, happening: Happening) -> bool:  # noqa: ARG002 - it is the port's
         """See the port."""
+        return False
+
+    def untold(self) -> tuple[str, ...]:
+        """See the port."""
+        return ()
+
+
+class Redelivery(Protocol):
+    """The way back into the function that serves stacks, for an event that was put aside."""
+
+    def redeliver(self, event: str) -> None:
+        """Have an event handled again. When this returns, the event will not be lost.
+
+        Raises:
+            ServiceUnavailableError: it was not taken.
+        """
+        ...
+
+
+class NoRedelivery:
+    """For a process that was given no way back."""
+
+    def redeliver(self, event: str) -> None:  # noqa: ARG002 - it is the port's
+        """See the port."""
+        service, code = "AWS Lambda", "not configured"
+        raise ServiceUnavailableError(service, code)
+
+
+@dataclass(frozen=True, slots=True)
+class VpcIpamOrder:
+    """What is asked of a pool of Amazon VPC IPAM.
+
+    Attributes:
+        vpc_ipam_pool_id: the pool there.
+        token: names the order; the same order again gives the same block.
+        description: what the allocation is called there.
+        netmask_length: how large the block is to be.
+        cidr: the exact block, or None.
+        allowed: without an exact block: only inside of these; empty allows all.
+        disallowed: without an exact block: not overlapping these.
+    """
+
+    vpc_ipam_pool_id: str
+    token: str
+    description: str
+    netmask_length: int
+    cidr: Cidr | None = None
+    allowed: tuple[Cidr, ...] = ()
+    disallowed: tuple[Cidr, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A block that Amazon VPC IPAM has allocated: its id there, and what it is called there."""
+
+    allocation_id: str
+    cidr: Cidr
+    description: str
+
+
+class VpcIpam(Protocol):
+    """Amazon VPC IPAM, which stands behind some pools.
+
+    Any method may raise ServiceUnavailableError, where it did not do what it was asked, or did it and did not say so,
+    and VpcIpamRefusedError, where it will not.
+    """
+
+    def allocate(self, order: VpcIpamOrder) -> Chosen:
+        """Have a block allocated. No two allocations of a pool there overlap."""
+        ...
+
+    def release(self, vpc_ipam_pool_id: str, cidr: Cidr, allocation_id: str) -> bool:
+        """Give exactly this allocation back; False where there is none, or none yet: see `allocations`."""
+        ...
+
+    def allocations(self, vpc_ipam_pool_id: str) -> Iterator[Chosen]:
+        """Read the allocations of a pool as they were a moment ago; pages are fetched as they are needed."""
+        ...
+
+    def cidrs(self, vpc_ipam_pool_id: str) -> tuple[Cidr, ...]:
+        """Read what is provisioned to a pool."""
+        ...
+
+
+class NoVpcIpam:
+    """For a process that was given no way to it."""
+
+    def allocate(self, order: VpcIpamOrder) -> Chosen:  # noqa: ARG002 - it is the port's
+        """See the port."""
+        raise self._error()
+
+    def release(self, vpc_ipam_pool_id: str, cidr: Cidr, allocation_id: str) -> bool:  # noqa: ARG002 - it is the port's
+        """See the port."""
+        raise self._error()
+
+    def allocations(self, vpc_ipam_pool_id: str) -> Iterator[Chosen]:  # noqa: ARG002 - it is the port's
+        """See the port."""
+        raise self._error()
+
+    def cidrs(self, vpc_ipam_pool_id: str) -> tuple[Cidr, ...]:  # noqa: ARG002 - it is the port's
+        """See the port."""
+        raise self._error()
+
+    def _error(self) -> ServiceUnavailableError:
+        service, code = "Amazon VPC IPAM", "not configured"
+        return ServiceUnavailableError(service, code)
 
 
 class Clock(Protocol):
@@ -230,6 +340,9 @@ class NoDeadline:
         """Go on."""
 
 
+NO_DEADLINE: Final = NoDeadline()
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """The collaborators that every service is given."""
@@ -240,6 +353,8 @@ class Ports:
     memory: Memory
     organization: Organization = field(default_factory=NoOrganization)
     happenings: Happenings = field(default_factory=NoHappenings)
+    redelivery: Redelivery = field(default_factory=NoRedelivery)
+    vpc_ipam: VpcIpam = field(default_factory=NoVpcIpam)
 
 
 class Secrets(Protocol):

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from ipam.domain.change import Change, PutAudit, PutFree, TakeCooling, TakeFree
 from ipam.domain.cidr import Cidr
+from ipam.domain.errors import ServiceUnavailableError, VpcIpamRefusedError
 from ipam.domain.free_space import MAX_JOINED, join
 from ipam.services.audit import note
+from ipam.services.give_back import given_back
 from ipam.services.ports import Conflict
 
 if TYPE_CHECKING:
+    from ipam.domain.allocation import CoolingBlock
     from ipam.domain.cidr import Family
     from ipam.domain.pool import Space
     from ipam.services.ports import Deadline, Ports
@@ -47,6 +50,8 @@ def reclaim(ports: Ports, space: Space, family: Family, wanted: Cidr | int | Non
 
     Raises:
         OutOfTimeError: there is more to do than the time that is left.
+        ServiceUnavailableError: all there was to do is done, but what Amazon VPC IPAM did not take back still cools.
+        VpcIpamRefusedError: so, and it will not take it back.
     """
     run = _Run(ports, space, family, wanted)
     for _ in range(MAX_BATCHES):
@@ -55,6 +60,8 @@ def reclaim(ports: Ports, space: Space, family: Family, wanted: Cidr | int | Non
     run.join_free(deadline)
     if run.changed:
         ports.memory.forget_free(space.pool_id)
+    if wanted is None and run.failure is not None:
+        raise run.failure
     return run.changed or run.beaten or run.satisfied
 
 
@@ -70,6 +77,7 @@ class _Run:
         self.satisfied = False
         self.changed = False
         self.beaten = False
+        self.failure: ServiceUnavailableError | VpcIpamRefusedError | None = None
         for block in ports.store.all_free(space.pool_id, family):
             self._note_free(block)
             if len(self._free) >= MAX_FREE:
@@ -84,7 +92,7 @@ class _Run:
                 return False
             if cooled.cidr.family == self._family:
                 deadline.ensure()
-                progress |= self._commit(cooled.cidr, TakeCooling(cooled))
+                progress |= self._given_back(cooled) and self._commit(cooled.cidr, TakeCooling(cooled))
         return progress and len(due) == BATCH
 
     def join_free(self, deadline: Deadline) -> None:
@@ -96,6 +104,19 @@ class _Run:
             if block in self._free:
                 deadline.ensure()
                 self._commit(block, TakeFree(self._space.pool_id, block))
+
+    def _given_back(self, cooled: CoolingBlock) -> bool:
+        """Give a block back where it came from, if that is Amazon VPC IPAM; where it is not taken it goes on cooling.
+
+        Once that has not answered it is not asked again; what it refuses is one block, and says nothing of the others.
+        """
+        if isinstance(self.failure, ServiceUnavailableError) and cooled.vpc_ipam_allocation_id:
+            return False
+        try:
+            return given_back(self._ports, cooled)
+        except (ServiceUnavailableError, VpcIpamRefusedError) as failure:
+            self.failure = failure
+            return False
 
     def _note_free(self, block: Cidr) -> None:
         """Remember a free block, and see whether it is what is waited for."""

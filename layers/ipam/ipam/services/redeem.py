@@ -2,6 +2,10 @@
 
 The block changes hands without ever being free. Its token names the preview's allocation, which cannot be guessed, and
 where that is; whoever redeems it has to be in the account that asked for the preview, unless an administrator did.
+
+The request that the preview answered is over with it, and fenced: delivered again, it would otherwise hold a second
+block, for nobody. The rules for the block were kept when it was held. What is asked of the resource itself, its tags,
+and who may use the pool is looked at again.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from ipam.domain.pool import units
 from ipam.domain.preview import read_token
 from ipam.services.audit import note_request
 from ipam.services.contention import back_off
-from ipam.services.leases import forgettable, lease_of
+from ipam.services.leases import ENDED_KEPT, forgettable, lease_of
 from ipam.services.order import MAX_ATTEMPTS, Allocated
 from ipam.services.ports import Conflict
 
@@ -31,24 +35,20 @@ def redeem(order: Order, space: Space) -> Allocated:
 
     Raises:
         NoSuchPreviewError: there is none, or it is not the caller's, or over, or redeemed already.
+        SupersededError: a later request has ended what this one asks for.
         ContendedError: others changed its holder again and again.
     """
+    known = order.known()
     for attempt in range(MAX_ATTEMPTS):
-        known = order.known()
         if known is not None:
             return known
         lease = _preview(order, space)
-        order.deadline.ensure()
-        grant, change = _change(order, space, lease)
-        try:
-            order.ports.store.commit(change)
-        except Conflict as conflict:
-            # Whoever was faster is seen by reading again: the preview is gone, or one of the two owners has changed.
-            order.record = order.ports.store.owner(order.request.owner).knowing(order.request.held)
-            if any(refusal.busy for refusal in conflict.refusals):
-                back_off(order.ports, attempt)
-            continue
-        return Allocated(grant, "allocated")
+        redeemed = _redeem(order, space, lease)
+        if redeemed is not None:
+            return redeemed
+        # Whoever was faster is seen by reading again: the preview is gone, or one of the two owners has changed.
+        known = order.reread()
+        back_off(order.ports, attempt)
     raise ContendedError(space.name, MAX_ATTEMPTS)
 
 
@@ -66,17 +66,28 @@ def _preview(order: Order, space: Space) -> Lease:
     ask = order.request.ask
     if ask.cidr not in {None, lease.cidr} or ask.netmask_length not in {None, lease.cidr.length}:
         raise NoSuchPreviewError(token)
+    if not ask.limits.permit(lease.cidr):
+        raise NoSuchPreviewError(token)
     return lease
 
 
-def _change(order: Order, space: Space, lease: Lease) -> tuple[Grant, Change]:
-    """Let the block change hands."""
+def _redeem(order: Order, space: Space, lease: Lease) -> Allocated | None:
+    """Let the block change hands; None if something was not as it was read.
+
+    Raises:
+        QuotaExceededError: an administrator's preview is more than the account may have.
+    """
     request = order.request
-    allocation = order.allocation(space, lease.cidr)
-    grant = order.granted(space, allocation)
     same = lease.owner == request.owner
     holder = order.record if same else order.ports.store.owner(lease.owner)
-    left = holder.without_grant(lease.allocation_id)
+    preview = holder.for_id(lease.allocation_id)
+    if preview is None:
+        return None
+    # What Amazon VPC IPAM chose has to be given back there one day.
+    order.vpc_ipam_allocation_id = preview.vpc_ipam_allocation_id
+    allocation = order.allocation(space, lease.cidr)
+    grant = order.granted(space, allocation)
+    left = holder.without_grant(lease.allocation_id).fenced(preview.requested)
     record = (left if same else order.record).with_grant(grant)
     operations: list[Operation] = [
         PassAllocation(allocation, lease.allocation_id),
@@ -85,12 +96,22 @@ def _change(order: Order, space: Space, lease: Lease) -> tuple[Grant, Change]:
         _lease_after(order, lease, grant),
     ]
     if not same:
-        operations.append(PutOwner(left, forgettable(order.ports, left)))
+        operations.append(PutOwner(left, forgettable(order.ports, left, ENDED_KEPT)))
     if request.account and not lease.account:
         size = units(lease.cidr)
         limits = (space.quota.allocations, space.quota.units)
         operations.append(ChangeQuota(request.account, space.pool_id, 1, size, *limits))
-    return grant, Change(tuple(operations))
+    order.deadline.ensure()
+    try:
+        order.ports.store.commit(Change(tuple(operations)))
+    except Conflict as conflict:
+        over = order.over_quota(space, lease.cidr, conflict)
+        if over is not None:
+            raise over from None
+        return None
+    for changed in {left.owner: left, record.owner: record}.values():
+        order.ports.memory.see_owner(changed.stored())
+    return Allocated(grant, "allocated")
 
 
 def _lease_after(order: Order, lease: Lease, grant: Grant) -> Operation:

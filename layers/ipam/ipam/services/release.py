@@ -9,22 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from ipam.domain.allocation import CoolingBlock
-from ipam.domain.change import (
-    Change,
-    ChangeQuota,
-    EndLease,
-    PutAudit,
-    PutCooling,
-    PutFree,
-    PutOwner,
-    RemoveAllocation,
-)
+from ipam.domain.change import Change, ChangeQuota, EndLease, PutAudit, PutOwner, RemoveAllocation
 from ipam.domain.errors import ContendedError, InUseError
 from ipam.domain.owner import OwnerRecord
 from ipam.domain.pool import units
 from ipam.services.audit import note_request
 from ipam.services.contention import back_off, note_owner
+from ipam.services.cool import cool
 from ipam.services.leases import forgettable
 from ipam.services.plan import current_space
 from ipam.services.ports import Conflict
@@ -34,7 +25,6 @@ if TYPE_CHECKING:
 
     from ipam.domain.change import Operation
     from ipam.domain.owner import Claim, Grant, OwnerKey
-    from ipam.domain.pool import Space
     from ipam.services.ports import Deadline, Ports
 
 MAX_ATTEMPTS: Final = 20
@@ -194,7 +184,7 @@ def _give_back(  # noqa: PLR0913 - what a release is about, and the two things i
         audit = note_request(ports, "released", request, grant)
         operations: list[Operation] = [
             RemoveAllocation(grant.pool_id, grant.cidr, grant.allocation_id),
-            _cool(space, grant, audit.at),
+            cool(grant, space.cooling_seconds, audit.at),
             PutOwner(after, forgettable(ports, after)),
             PutAudit(audit),
         ]
@@ -215,17 +205,6 @@ def _give_back(  # noqa: PLR0913 - what a release is about, and the two things i
     raise ContendedError(space.name, MAX_ATTEMPTS)
 
 
-def _cool(space: Space, grant: Grant, now: int) -> Operation:
-    """Let the block cool; a pool without cooling has it free at once, and upkeep joins it with its buddies (I2).
-
-    So is that of a preview, which nobody ever had; but what Amazon VPC IPAM gave has to be given back there first.
-    """
-    until = now + (0 if grant.preview else space.cooling_seconds * 1000)
-    if until == now and not grant.vpc_ipam_allocation_id:
-        return PutFree(grant.pool_id, grant.cidr)
-    return PutCooling(CoolingBlock(grant.pool_id, grant.cidr, until, grant.allocation_id, grant.vpc_ipam_allocation_id))
-
-
 def _learn(ports: Ports, conflict: Conflict, record: OwnerRecord) -> OwnerRecord:
     """Take over the owner record that a refused release shows, if it is another one.
 
@@ -242,6 +221,10 @@ def _learn(ports: Ports, conflict: Conflict, record: OwnerRecord) -> OwnerRecord
                 held = ports.store.allocation(pool_id, cidr)
                 if held is not None and held.divided_by:
                     raise InUseError(str(cidr), (f"pool {held.divided_by}",), 1)
+                current = ports.store.owner(record.owner)
+                if current.version != record.version or (held is not None and held.allocation_id == allocation_id):
+                    # It was divided when the change was refused, and is not any more.
+                    return current
                 message = f"I4: {record.owner} names {allocation_id}, but {cidr} of {pool_id} is not it"
                 raise AssertionError(message)
             case _:

@@ -13,6 +13,7 @@ from ipam.domain.owner import digest
 from ipam.services.allocate import allocate
 from ipam.services.contention import back_off
 from ipam.services.keep import keep
+from ipam.services.leases import end_preview, lease_of
 from ipam.services.order import Allocated, AllocateRequest
 from ipam.services.plan import current_plan
 from ipam.services.release import ReleaseRequest, release_never_accepted
@@ -46,9 +47,13 @@ def revise(ports: Ports, request: AllocateRequest, deadline: Deadline) -> Alloca
             release_never_accepted(ports, _as_release(request), leftover[0], deadline)
         elif grant is None:
             return allocate(ports, request, deadline, record.knowing(request.held))
-        elif keep(ports, request, record, grant, deadline):
-            return Allocated(grant, "kept")
+        elif _is_over(ports, request, grant):
+            deadline.ensure()
+            end_preview(ports, lease_of(grant, request.owner, request.account))
         else:
+            kept = keep(ports, request, record, grant, deadline)
+            if kept is not None:
+                return Allocated(kept, "kept")
             back_off(ports, attempt)
     raise ContendedError(request.owner.name, MAX_ATTEMPTS)
 
@@ -60,12 +65,19 @@ def _satisfying(ports: Ports, record: OwnerRecord, held: str, ask: Ask) -> Grant
         return None
     if ask.cidr not in {None, grant.cidr} or ask.netmask_length not in {None, grant.cidr.length}:
         return None
-    if ask.cidr is None and ask.netmask_length is None:
+    if (ask.cidr is None and ask.netmask_length is None) or not ask.limits.permit(grant.cidr):
         return None
     # The pool may be newer than the plan that is remembered.
     plans = (current_plan(ports, fresh=fresh) for fresh in (False, True))
     served = any(_serves(plan, ask, grant.pool_id) for plan in plans)
     return grant if served else None
+
+
+def _is_over(ports: Ports, request: AllocateRequest, grant: Grant) -> bool:
+    """Whether a grant is a preview whose time is over, and a later request than it has answered wants one."""
+    if not grant.preview or grant.expires is None or request.requested <= grant.requested:
+        return False
+    return grant.expires <= ports.clock.now()
 
 
 def _serves(plan: Plan, ask: Ask, pool_id: str) -> bool:

@@ -1,4 +1,4 @@
-"""Soundness: what I1 to I4 say of what is stored, checked without reading anything.
+"""Soundness: what I1 to I4 say of what is stored, and of leases and quotas, checked without reading anything.
 
 `ipam.services.doctor` reads and asks; each function here takes what was read and gives the violations, with their
 facts.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from ipam.domain.cidr import Cidr, spans
@@ -16,14 +17,14 @@ from ipam.domain.pool import units
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from ipam.domain.allocation import Allocation, CoolingBlock
+    from ipam.domain.allocation import Allocation, CoolingBlock, Lease
     from ipam.domain.change import ChangeQuota
     from ipam.domain.cidr import Family
     from ipam.domain.owner import Grant, OwnerRecord
     from ipam.domain.plan import Plan
-    from ipam.domain.pool import Pool, Space
+    from ipam.domain.pool import Pool, ProvisionedCidr, Space
 
-Invariant = Literal["I1", "I2", "I3", "I4", "quota"]
+Invariant = Literal["I1", "I2", "I3", "I4", "lease", "quota"]
 Kind = Literal[
     "overlap",
     "gap",
@@ -32,12 +33,17 @@ Kind = Literal[
     "no-such-parent",
     "not-from-parent",
     "not-provisioned",
+    "not-divided",
+    "divided-by-none",
     "no-grant",
     "no-allocation",
     "other-facts",
     "granted-twice",
     "asked-once-granted-twice",
     "held-and-returned",
+    "lease-of-none",
+    "other-end",
+    "no-lease",
     "count",
 ]
 
@@ -90,11 +96,18 @@ class Content:
     free: list[Cidr]
     cooling: list[CoolingBlock]
     allocations: list[Allocation]
+    leases: list[Lease]
     by_id: dict[str, Allocation] = field(init=False)
+    by_block: dict[Cidr, Allocation] = field(init=False)
+    by_party: dict[str, list[Allocation]] = field(init=False)
 
     def __post_init__(self) -> None:
         """Index the allocations."""
         self.by_id = {each.allocation_id: each for each in self.allocations}
+        self.by_block = {each.cidr: each for each in self.allocations}
+        self.by_party = {}
+        for each in self.allocations:
+            self.by_party.setdefault(each.owner.party, []).append(each)
 
     def blocks(self) -> list[tuple[Cidr, str]]:
         """Give every block in address order, with the id of its allocation, or of the one that it cools after."""
@@ -132,20 +145,40 @@ def buddies(content: Content) -> Iterator[Finding]:
 
 
 def provisioned(plan: Plan, pool: Pool, parent: Content | None) -> Iterator[Finding]:
-    """I3: what a pool has was given by its parent, and what the parent gave it, it has."""
+    """I3: what a pool has was given by its parent, and what the parent gave it, it has.
+
+    What a subnet pool has is a VPC's allocation, which knows that the pool divides it and has a holder of its own.
+    """
     if parent is None:
         yield Finding("I3", "no-such-parent", pool.pool_id, pool.name, expected=pool.parent_id)
         return
-    given = {each.cidr: each for each in parent.allocations if each.owner.party == pool.pool_id}
-    has = set(plan.space(pool.pool_id).provisioned)
-    for cidr in sorted(has - given.keys()):
-        yield Finding("I3", "not-from-parent", pool.pool_id, pool.name, cidr, expected=parent.space.name)
-    for cidr in sorted(given.keys() - has):
-        held = given[cidr]
-        name = held.owner.name
-        yield Finding(
-            "I3", "not-provisioned", pool.pool_id, pool.name, cidr, None, held.allocation_id, pool.pool_id, name
-        )
+    has = {block.cidr: block for block in plan.provisioned(pool.pool_id)}
+    divides = pool.source_resource is not None
+    for cidr, block in sorted(has.items()):
+        if not _is_given(block, parent.by_block.get(cidr), divides=divides):
+            kind: Kind = "not-divided" if divides else "not-from-parent"
+            yield Finding(
+                "I3", kind, pool.pool_id, pool.name, cidr, None, block.allocation_id, expected=parent.space.name
+            )
+    for held in parent.by_party.get(pool.pool_id, ()):
+        if held.cidr not in has:
+            about = (held.cidr, None, held.allocation_id, pool.pool_id, held.owner.name)
+            yield Finding("I3", "not-provisioned", pool.pool_id, pool.name, *about)
+
+
+def divided(plan: Plan, content: Content) -> Iterator[Finding]:
+    """I3: an allocation that a subnet pool divides is what that pool has."""
+    space = content.space
+    for each in content.allocations:
+        if not each.divided_by:
+            continue
+        pool = plan.pools.get(each.divided_by)
+        divides = pool is not None and pool.source_resource is not None and pool.parent_id == space.pool_id
+        has = any(_is_given(block, each, divides=True) for block in plan.provisioned(each.divided_by))
+        if not divides or not has:
+            about = (each.cidr, None, each.allocation_id, *_named(each))
+            name = pool.name if pool is not None else each.divided_by
+            yield Finding("I3", "divided-by-none", space.pool_id, space.name, *about, expected=name)
 
 
 def holders(contents: Mapping[str, Content], records: Iterable[OwnerRecord]) -> Iterator[Finding]:
@@ -165,6 +198,21 @@ def holders(contents: Mapping[str, Content], records: Iterable[OwnerRecord]) -> 
                 yield Finding(
                     "I4", "no-grant", space.pool_id, space.name, each.cidr, None, each.allocation_id, *_named(each)
                 )
+
+
+def leases(contents: Mapping[str, Content], records: Iterable[OwnerRecord]) -> Iterator[Finding]:
+    """Each lease is that of a live allocation and ends when the owner's record says, and none is missing."""
+    granted = {grant.allocation_id: (record, grant) for record in records for grant in record.grants}
+    for content in contents.values():
+        for lease in content.leases:
+            yield from _lease(content, lease, granted.get(lease.allocation_id))
+    leased = {lease.allocation_id for content in contents.values() for lease in content.leases}
+    for record, grant in granted.values():
+        around = contents.get(grant.pool_id)
+        there = around is not None and grant.allocation_id in around.by_id
+        if there and grant.expires is not None and grant.allocation_id not in leased:
+            expected = _end(grant.expires, preview=grant.preview)
+            yield replace(_about("no-lease", record, grant, around), invariant="lease", expected=expected)
 
 
 def quotas(contents: Mapping[str, Content], counted: Iterable[ChangeQuota]) -> Iterator[Finding]:
@@ -188,6 +236,29 @@ def quotas(contents: Mapping[str, Content], counted: Iterable[ChangeQuota]) -> I
                 expected=_amount(*facts),
                 found=_amount(count.allocations, count.units),
             )
+
+
+def _is_given(block: ProvisionedCidr, held: Allocation | None, *, divides: bool) -> bool:
+    """Whether a pool has a block by this allocation of its parent: its own one, or a VPC's that it divides."""
+    if held is None or (held.cidr, held.allocation_id) != (block.cidr, block.allocation_id):
+        return False
+    own = held.owner.party == block.pool_id
+    return (held.divided_by == block.pool_id and not own) if divides else own
+
+
+def _lease(content: Content, lease: Lease, granted: tuple[OwnerRecord, Grant] | None) -> Iterator[Finding]:
+    """Check one lease against its allocation, and against the grant of the allocation's owner, if there is one."""
+    space = content.space
+    about = (lease.cidr, None, lease.allocation_id, lease.owner.party, lease.owner.name)
+    found = _end(lease.until, preview=lease.preview)
+    allocation = content.by_id.get(lease.allocation_id)
+    facts = (lease.cidr, lease.owner, lease.account)
+    if allocation is None or (allocation.cidr, allocation.owner, allocation.account) != facts:
+        yield Finding("lease", "lease-of-none", space.pool_id, space.name, *about, found=found)
+    elif granted is not None:
+        expected = _end(granted[1].expires, preview=granted[1].preview)
+        if expected != found:
+            yield Finding("lease", "other-end", space.pool_id, space.name, *about, expected=expected, found=found)
 
 
 def _grants_of(contents: Mapping[str, Content], record: OwnerRecord) -> Iterator[Finding]:
@@ -225,6 +296,14 @@ def _named(allocation: Allocation) -> tuple[str, str]:
 
 def _amount(allocations: int, size: int) -> str:
     return f"{allocations} allocations, {size} units"
+
+
+def _end(until: int | None, *, preview: bool) -> str:
+    """Write the end of a lease: its time, UTC, or `never`."""
+    if until is None:
+        return "never"
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=until)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{until % 1000:03d}Z" + (" as a preview" if preview else "")
 
 
 def _joined(blocks: Iterable[Cidr]) -> list[Span]:

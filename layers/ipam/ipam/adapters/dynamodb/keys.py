@@ -24,46 +24,61 @@ epoch with fourteen digits. A scope's id stands where a pool's does. <block> is 
 
 Access patterns and what serves each (all by the table's own key; there is no index):
 
-| pattern                                         | served by                                              |
-|-------------------------------------------------|--------------------------------------------------------|
-| best fit for a netmask length                   | Query FREE, SK from <family>#<host bits asked>, Limit  |
-| largest free block                              | Query FREE, SK begins with <family>#, backwards        |
-| is one of these exact blocks free               | BatchGetItem FREE                                      |
-| all free blocks of a pool                       | Query FREE                                             |
-| what is cooling, next to be free first          | Query COOL, SK up to <now>                             |
-| all allocations of a pool by address            | Query USED                                             |
-| the allocations inside a block                  | Query USED, SK from the block to its last address      |
-| one allocation by its block                     | GetItem USED                                           |
-| what a resource holds                           | GetItem OWNER                                          |
-| what a stack holds                              | Query OWNER                                            |
-| what an account holds of a pool, of each pool   | GetItem QUOTA, Query QUOTA                             |
-| what leases a pool has, or a block              | Query LEASE, GetItem LEASE                             |
-| what waits for approval, one request            | Query APPROVAL, GetItem APPROVAL                       |
-| what was ordered at Amazon VPC IPAM             | Query ORDER                                            |
-| history of a pool, of a block, of a stack       | Query AUDIT, SK begins with <block>                    |
-| the whole plan                                  | Query PLAN                                             |
+| pattern                                       | served by                                                           |
+|-----------------------------------------------|---------------------------------------------------------------------|
+| the whole plan                                | Query PLAN                                                          |
+| best fit for a netmask length                 | Query FREE, SK from <family>#<host bits asked> to <family>#~, Limit |
+| largest free block                            | Query FREE, SK from <family>#000 to <family>#~, backwards, Limit    |
+| is one of these exact blocks free             | BatchGetItem FREE                                                   |
+| all free blocks of a family                   | Query FREE, SK from <family>#000 to <family>#~                      |
+| what is cooling, next to be free first        | Query COOL, with a time: SK to <time>#~; Limit                      |
+| one allocation by its block                   | GetItem USED                                                        |
+| allocations by address, or those in a block   | Query USED, with a block: SK from it to <family>#<its last>#~       |
+| the lease of a block                          | GetItem LEASE                                                       |
+| the leases of a pool by address               | Query LEASE                                                         |
+| one request that waits for approval           | GetItem APPROVAL                                                    |
+| all that wait for approval                    | Query APPROVAL                                                      |
+| what was ordered at Amazon VPC IPAM           | Query ORDER                                                         |
+| what a resource holds                         | GetItem OWNER, also eventually consistent                           |
+| what a stack holds                            | Query OWNER, also eventually consistent                             |
+| what an account holds of a pool               | GetItem QUOTA                                                       |
+| what an account holds of each pool            | Query QUOTA                                                         |
+| history of a pool or a stack, or of one block | Query AUDIT, with a block: SK from <block># to <block>#~            |
 
-Conditions and the invariant that each guards:
+Conditions, as they are sent, and the invariant that each guards:
 
-| condition                                            | on         | guards                                |
-|------------------------------------------------------|------------|---------------------------------------|
-| attribute_exists(PK)                                 | Free       | I1 a block is taken once              |
-| attribute_not_exists(PK)                             | Free       | I1 no address is free twice           |
-| attribute_not_exists(PK)                             | Allocation | I1 one holder                         |
-| allocation_id = :id                                  | Allocation | I5 exactly this allocation            |
-| divided_by is not set, or = :pool                    | Allocation | I3 a VPC that is divided is kept      |
-| attribute_not_exists(PK), or allocation_id = :id     | Lease      | a lease is of the block's allocation  |
-| decision = waiting, or = approved                    | Approval   | decided once, used once               |
-| attribute_exists(PK)                                 | Order      | I4 an order has one allocation        |
-| version = :version                                   | Scope,Pool | I3 what is deleted is empty           |
-| attribute_exists(PK)                                 | Scope,Pool | I3 a parent is there                  |
-| holder_id = :id                                      | Name       | a name is given back by its holder    |
-| allocation_id = :id                                  | Provis.    | I3                                    |
-| attribute_not_exists(PK)                             | Cooling    | I1                                    |
-| attribute_exists(PK)                                 | Cooling    | I1, I7 cooling ends once              |
-| attribute_not_exists(PK), or version = :version      | Owner      | I4 no decision on an old record       |
-| held plus asked within the limit, or no item yet     | Quota      | an account's quota                    |
-| attribute_not_exists(PK)                             | the others | ids and names are unique              |
+| condition                                                      | on          | guards                               |
+|----------------------------------------------------------------|-------------|--------------------------------------|
+| attribute_exists(PK)                                           | Free        | I1 a block is taken once             |
+| attribute_not_exists(PK)                                       | Free        | I1 no address is free twice          |
+| attribute_not_exists(PK)                                       | Allocation  | I1 one holder                        |
+| allocation_id = :id                                            | Allocation  | I5 exactly this allocation           |
+| allocation_id = :id AND attribute_not_exists(divided_by)       | Allocation  | I5, I3 a VPC that is divided is kept |
+| allocation_id = :id AND divided_by = :pool                     | Allocation  | I3 by the pool that divides it       |
+| attribute_not_exists(PK)                                       | Cooling     | I1 no address cools twice            |
+| attribute_exists(PK)                                           | Cooling     | I1, I7 cooling ends once             |
+| attribute_not_exists(PK)                                       | Owner       | I4 no decision on an old record      |
+| version = :version                                             | Owner       | I4 no decision on an old record      |
+| (attribute_not_exists(PK) OR allocations <= :allocations_room) | Quota       | an account's quota                   |
+| (attribute_not_exists(PK) OR units <= :units_room)             | Quota       | an account's quota                   |
+| attribute_not_exists(PK) OR allocation_id = :id                | Lease       | a lease is its allocation's          |
+| allocation_id = :id                                            | Lease       | a lease is its allocation's          |
+| allocation_id = :id AND #until = :until                        | Lease       | what was renewed does not end        |
+| attribute_not_exists(PK)                                       | Approval    | asked for once                       |
+| decision = :decision                                           | Approval    | decided once, used once              |
+| attribute_not_exists(PK)                                       | Order       | I4 ordered once                      |
+| attribute_exists(PK)                                           | Order       | I4 an order has one allocation       |
+| version = :version                                             | Scope, Pool | I3 what is deleted is empty          |
+| attribute_exists(PK)                                           | Scope, Pool | I3 what is attached to is there      |
+| allocation_id = :id                                            | Provisioned | I3 what goes back is what came       |
+| holder_id = :id                                                | Name        | a name is given back by its holder   |
+| attribute_not_exists(PK)                                       | Scope, Pool | ids are unique                       |
+| attribute_not_exists(PK)                                       | Provisioned | I3 what is provisioned is so once    |
+| attribute_not_exists(PK)                                       | Name        | names are unique                     |
+| attribute_not_exists(PK)                                       | Audit       | I6 what is written down stays        |
+
+What a quota is counted on by has a condition for each limit that is set, both of them joined by AND. Where an order
+exceeds a limit by itself, the half for an account that holds nothing yet is left out.
 """
 
 from __future__ import annotations

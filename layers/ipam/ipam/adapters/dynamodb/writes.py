@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ipam.adapters.dynamodb import items, keys
 from ipam.domain.change import (
     ChangeQuota,
+    CloseApproval,
     DecideApproval,
     DescribeAllocation,
     DivideAllocation,
@@ -87,6 +88,8 @@ class Writes:
                 return self._put(items.from_lease(lease), condition, {":id": {"S": replaces or lease.allocation_id}})
             case DecideApproval(approval):
                 return self._put(items.from_approval(approval), DECIDED, {":decision": {"S": "waiting"}})
+            case CloseApproval(approval):
+                return self._put(items.from_approval(approval), DECIDED, {":decision": {"S": approval.decision}})
             case PutOwner(record, expires):
                 return self._put_owner(record, expires)
             case ChangeQuota():

@@ -6,7 +6,22 @@ from typing import Annotated, Final
 
 import typer
 
-from ipam.entrypoints.cli import allocations, cidrs, doctor, find, history, plans, pools, scopes, tenants
+from ipam.entrypoints.cli import (
+    allocations,
+    apply,
+    approvals,
+    cidrs,
+    doctor,
+    find,
+    history,
+    imports,
+    orders,
+    plans,
+    pools,
+    releases,
+    scopes,
+    tenants,
+)
 from ipam.entrypoints.cli.context import Format
 from ipam.entrypoints.cli.refusals import RefusingGroup
 
@@ -22,9 +37,16 @@ GROUPS: Final = {
 app = typer.Typer(cls=RefusingGroup, no_args_is_help=True, pretty_exceptions_enable=False)
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)
+app.command("allocate")(orders.allocate)
+app.command("preview")(orders.preview)
+app.command("release")(releases.release)
+app.command("renew")(releases.renew)
+app.command("approve")(approvals.approve)
 app.command("find")(find.find)
 app.command("history")(history.history)
 app.command("export")(allocations.export)
+app.command("import")(imports.import_networks)
+app.command("apply")(apply.apply)
 app.command("doctor")(doctor.examine)
 
 

@@ -1,13 +1,14 @@
 """What every command needs: its collaborators, and the form in which to print.
 
-Tests put their own `ports` and `secrets` in the place of these two; nothing else of the command line reaches AWS.
+Tests put others in the place of those that make collaborators, of `caller`, and of `is_attended` for the terminal;
+nothing else of the command line reaches AWS or asks a person.
 """
 
 from __future__ import annotations
 
-import getpass
+import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -15,8 +16,7 @@ from ipam import bootstrap
 from ipam.settings import Settings
 
 if TYPE_CHECKING:
-    from ipam.domain.plan import Plan
-    from ipam.domain.pool import Scope
+    from ipam.services.import_source import VpcIpam
     from ipam.services.ports import Ports, Secrets
 
 
@@ -28,24 +28,49 @@ class Format(StrEnum):
     csv = "csv"
 
 
+REGION: Final = "AWS_REGION"
+"""Optional for the command line, though not for a function: a profile may say the Region."""
+
+PATIENCE: Final = 30
+"""Seconds that an answer may take: nobody's request waits, and a page of a long listing is long."""
+
 Output = Annotated[
     Format | None, typer.Option("--output", "-o", help="As `ipam --output`; stands above it.", show_default="table")
 ]
 
 
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
 def ports() -> Ports:
     """Give the services the deployed table. No key is needed for that."""
-    return bootstrap.ports(Settings.from_environment(optional={"IPAM_MASTER_KEY_SECRET"}))
+    return bootstrap.ports(Settings.from_environment(optional={"IPAM_MASTER_KEY_SECRET", REGION}), PATIENCE)
 
 
 def secrets() -> Secrets:
     """Give the services the master keys. No table is needed for that."""
-    return bootstrap.secrets(Settings.from_environment(optional={"IPAM_TABLE_NAME"}))
+    return bootstrap.secrets(Settings.from_environment(optional={"IPAM_TABLE_NAME", REGION}))
+
+
+def vpc_ipam(region: str | None) -> VpcIpam:
+    """Give the Amazon VPC IPAM of a Region, or of the ordinary one, to import from. No table is needed for that."""
+    settings = Settings.from_environment(optional={"IPAM_MASTER_KEY_SECRET", "IPAM_TABLE_NAME", REGION})
+    return bootstrap.vpc_ipam_export(region or settings.region)
+
+
+def caller() -> str:
+    """Name who is at the keyboard, as AWS knows them: the ARN of a user or of an assumed role's session."""
+    return bootstrap.caller(Settings.from_environment(optional={"IPAM_MASTER_KEY_SECRET", "IPAM_TABLE_NAME", REGION}))
 
 
 def cause() -> str:
     """Name who is at the keyboard, for the audit record."""
-    return f"ipam command line, {getpass.getuser()}"
+    return f"ipam command line, {caller()}"
+
+
+def is_attended() -> bool:
+    """Whether a person is there to be asked."""
+    return sys.stdin.isatty()
 
 
 def chosen(context: typer.Context, output: Format | None) -> Format:
@@ -61,12 +86,3 @@ def only_text(context: typer.Context, instead: str) -> None:
     form = chosen(context, None)
     if form is not Format.table:
         raise typer.BadParameter(f"{form.value} is not what this command prints. {instead}", param_hint="--output")
-
-
-def named_scope(plan: Plan, name: str, hint: str) -> Scope:
-    """Find a scope by its name or id."""
-    found = (scope for scope in plan.scopes.values() if name in {scope.scope_id, scope.name})
-    scope = next(found, None)
-    if scope is None:
-        raise typer.BadParameter(f"there is no scope {name!r}; `ipam scope list` lists them", param_hint=hint)
-    return scope

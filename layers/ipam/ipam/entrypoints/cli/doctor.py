@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ipam.entrypoints.cli import context as shared
 from ipam.entrypoints.cli.context import Format, Output
+from ipam.entrypoints.cli.progress import watching
 from ipam.entrypoints.cli.render import UNBROKEN, console
 from ipam.entrypoints.cli.render_doctor import report
 from ipam.entrypoints.cli.render_rows import show
 from ipam.entrypoints.cli.rows import FindingRow
 from ipam.services import doctor
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 FINDINGS: Final = 2
 """Exit code where violations were found."""
@@ -38,7 +34,7 @@ def examine(
     """
     ports = shared.ports()
     form = shared.chosen(context, output)
-    with _progress() as watch:
+    with watching("reading") as watch:
         diagnosis = doctor.examine(ports, watch, history=not quick)
         joined = doctor.join_buddies(ports, diagnosis) if repair else None
     if form is Format.table:
@@ -47,13 +43,3 @@ def examine(
         show(FindingRow, (FindingRow.of(finding) for finding in diagnosis.findings), (), form)
     if diagnosis.violations:
         raise typer.Exit(FINDINGS)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Show on standard error what is being read, if a person is there to see it."""
-    columns = TextColumn("reading {task.description}"), BarColumn(), MofNCompleteColumn()
-    terminal = console(stderr=True)
-    with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
-        task = progress.add_task("")
-        yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)

@@ -7,15 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from ipam.domain.cidr import Cidr
-from ipam.domain.errors import MalformedCidrError, NoSuchPoolError
-from ipam.domain.ids import ALLOCATION_PREFIX, POOL_PREFIX, is_allocation_id
+from ipam.domain.errors import MalformedCidrError, NoSuchAllocationError, NoSuchPoolError
+from ipam.domain.ids import ALLOCATION_PREFIX, POOL_PREFIX
+from ipam.domain.preview import read_token
 from ipam.entrypoints.cli import context as shared
 from ipam.entrypoints.cli.context import Format, Output
+from ipam.entrypoints.cli.held import allocation_id
+from ipam.entrypoints.cli.progress import watching
+from ipam.entrypoints.cli.refusals import RefusedError
 from ipam.entrypoints.cli.render import UNBROKEN, console
 from ipam.entrypoints.cli.render_find import picture
-from ipam.entrypoints.cli.render_rows import show
-from ipam.entrypoints.cli.rows import FoundRow
-from ipam.services.find import find_allocation, find_block, find_held
+from ipam.entrypoints.cli.render_rows import show, shown_time
+from ipam.entrypoints.cli.rows import FoundRow, when
+from ipam.entrypoints.cli.rows.holders import COMMAND_LINE
+from ipam.services.find import find_allocation, find_block, find_held, last_record
+from ipam.services.find import place as place_of
+from ipam.services.import_rows import IMPORTED
 from ipam.services.plan import current_plan
 
 if TYPE_CHECKING:
@@ -25,20 +32,21 @@ if TYPE_CHECKING:
     from ipam.services.find import Place
     from ipam.services.ports import Ports
 
-STACK_PREFIX: Final = "arn:"
+PARTIES: Final = ("arn:", COMMAND_LINE, IMPORTED)
+"""How the ids of holders begin that are no pools."""
 
 
 def find(
     context: typer.Context,
     what: Annotated[
         str,
-        typer.Argument(metavar="ADDRESS|CIDR|ID", help="Address or block, or the id of an allocation, pool or stack."),
+        typer.Argument(metavar="ADDRESS|CIDR|ID", help="Address or block, or the id of an allocation, pool or holder."),
     ],
     output: Output = None,
 ) -> None:
     """Tell who holds an address, since when and for which stack, where it is in the plan, and what is around it.
 
-    An address is looked for in every scope. Of a stack or a pool, all that it holds is found.
+    An address is looked for in every scope. Of a stack, a pool or another holder, all that it holds is found.
     """
     ports = shared.ports()
     plan = current_plan(ports)
@@ -55,18 +63,37 @@ def find(
 
 def _places(ports: Ports, plan: Plan, what: str) -> list[Place]:
     """Find what is meant, by the form of the word."""
+    token = read_token(what)
+    if token is not None and token.pool_id in plan.pools:
+        return [place_of(ports, plan, token.pool_id, token.cidr)]
     if what.startswith(ALLOCATION_PREFIX):
-        if not is_allocation_id(what):
-            why = f"{what!r} is not an allocation id: {ALLOCATION_PREFIX} and 32 hexadecimal digits"
-            raise typer.BadParameter(why, param_hint="ID")
-        return [find_allocation(ports, plan, what)]
+        return [_by_id(ports, plan, allocation_id(what))]
     if what.startswith(POOL_PREFIX):
         if what not in plan.pools:
             raise NoSuchPoolError(what)
         return find_held(ports, plan, what)
-    if what.startswith(STACK_PREFIX):
+    if what.startswith(PARTIES):
         return find_held(ports, plan, what)
     return find_block(ports, plan, _block(what))
+
+
+def _by_id(ports: Ports, plan: Plan, wanted: str) -> Place:
+    """Find an allocation, or say what became of it.
+
+    Raises:
+        RefusedError: it is gone: with the last that was written down of it.
+        NoSuchAllocationError: it never was.
+    """
+    with watching("reading") as watch:
+        try:
+            return find_allocation(ports, plan, wanted, watch)
+        except NoSuchAllocationError:
+            last = last_record(ports, plan, wanted, watch)
+    if last is None or last.cidr is None:
+        raise NoSuchAllocationError(wanted)
+    pool = plan.space(last.subject).name
+    was = f"{wanted} was {last.cidr} of {pool}: {last.event} {shown_time(when(last.at))}, by {last.cause}."
+    raise RefusedError(f"{was} `ipam history {pool} {last.cidr}` tells the rest.")
 
 
 def _block(text: str) -> Cidr:

@@ -2,45 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from ipam.domain.cidr import Cidr
 from ipam.domain.errors import NoSuchPoolError
+from ipam.domain.ids import POOL_PREFIX, SCOPE_PREFIX
 from ipam.entrypoints.cli import context as shared
 from ipam.entrypoints.cli.context import Output  # noqa: TC001 - typer reads it
 from ipam.entrypoints.cli.render_rows import show
 from ipam.entrypoints.cli.rows import HistoryRow
 from ipam.services.plan import current_plan
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ipam.domain.allocation import AuditRecord
+    from ipam.domain.plan import Plan
+    from ipam.services.ports import Ports
+
 COLUMNS: Final = ("at", "event", "cidr", "account", "holder", "resource", "cause", "allocation_id")
+
+STACK_PREFIX: Final = "arn:"
 
 
 def history(
     context: typer.Context,
-    pool: Annotated[str, typer.Argument(help="Pool or scope, by name or id.")],
+    subject: Annotated[
+        str, typer.Argument(metavar="POOL|SCOPE|STACK", help="Pool or scope, by name or id; or the id of a stack.")
+    ],
     cidr: Annotated[str | None, typer.Argument(help="Only what happened to this block, or a part of it.")] = None,
+    *,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Only of exactly this block: one small read, however long the history.")
+    ] = False,
     output: Output = None,
 ) -> None:
     """Show the audit records of a pool, oldest first: who got and gave back what, when, and by which request.
 
-    With a CIDR, records are shown whose block is it, lies in it, or has it inside.
+    With a CIDR, records are shown whose block is it, lies in it, or has it inside. Of a stack, those are shown that
+    concern no block. What was deleted has a history too, by its id.
     """
     block = None if cidr is None else Cidr.parse(cidr)
+    if exact and block is None:
+        raise typer.BadParameter("say the block", param_hint="CIDR")
     ports = shared.ports()
     plan = current_plan(ports)
-    try:
-        subject = plan.named(pool).pool_id
-    except NoSuchPoolError:
-        subject = next((each.scope_id for each in plan.scopes.values() if pool in {each.scope_id, each.name}), "")
-        if not subject:
-            raise
-    records = (
-        record
-        for record in ports.store.audit(subject)
-        if block is None or (record.cidr is not None and record.cidr.overlaps(block))
-    )
+    records = _records(ports, _subject(plan, subject), block, exact=exact)
     # Records of one millisecond keep the order of the table, which is by address.
     rows = (HistoryRow.of(plan, record) for record in sorted(records, key=lambda record: record.at))
     show(HistoryRow, rows, COLUMNS, shared.chosen(context, output))
+
+
+def _subject(plan: Plan, subject: str) -> str:
+    """Tell whose records are meant."""
+    try:
+        return plan.named(subject).pool_id
+    except NoSuchPoolError:
+        scope = next((each for each in plan.scopes.values() if subject in {each.scope_id, each.name}), None)
+        if scope is not None:
+            return scope.scope_id
+        if subject.startswith((POOL_PREFIX, SCOPE_PREFIX, STACK_PREFIX)):
+            return subject
+        raise
+
+
+def _records(ports: Ports, subject: str, block: Cidr | None, *, exact: bool) -> Iterator[AuditRecord]:
+    """Read the records of a pool, of what shares an address with a block, or of exactly that block."""
+    if exact:
+        yield from ports.store.audit(subject, block)
+        return
+    for record in ports.store.audit(subject):
+        if block is None or (record.cidr is not None and record.cidr.overlaps(block)):
+            yield record

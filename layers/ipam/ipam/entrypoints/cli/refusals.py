@@ -1,27 +1,52 @@
-"""Refusals: one line on standard error, with the next step, and exit code 1."""
+"""Refusals: one line on standard error, with the next step, and exit code 1.
+
+Where a stack is told of properties of its template, a person at a keyboard is told of options and other commands.
+"""
 
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import Any
+from typing import Any, Final
 
 import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
 from ipam.domain.errors import (
+    AllocationRuleError,
+    BlueprintError,
     CidrNotFreeError,
     CidrNotInPoolError,
     ContendedError,
+    InUseError,
     IpamError,
+    MissingTagError,
+    NetmaskLengthError,
+    NoPoolForRequestError,
     NoSuchAllocationError,
     NoSuchPoolError,
+    NoSuchPreviewError,
+    NoSuchScopeError,
+    PoolExhaustedError,
+    PoolMismatchError,
+    QuotaExceededError,
+    ServiceUnavailableError,
     StoreUnavailableError,
+    SupersededError,
 )
-from ipam.entrypoints.cli.render import console
+from ipam.entrypoints.cli.render import console, plain
+from ipam.entrypoints.cli.rows.values import when
 from ipam.entrypoints.properties import shown
 from ipam.entrypoints.reasons import reason
 from ipam.settings import SettingError
+
+
+class RefusedError(Exception):
+    """A command that the command line itself refuses: the whole sentence, with the next step."""
+
+
+OPTIONS: Final = {"locale": "--locale", "family": "--family", "allocation_type": "--type", "tags": "--pool-tag"}
+"""Options of `ipam allocate` by the fact of a pool that they are compared with."""
 
 
 class RefusingGroup(TyperGroup):
@@ -31,15 +56,19 @@ class RefusingGroup(TyperGroup):
         """Run a command."""
         try:
             return super().invoke(ctx)
-        except (IpamError, SettingError) as error:
-            text = refusal(error) if isinstance(error, IpamError) else f"{error}; they are outputs of the stack."
+        except IpamError as error:
+            text = refusal(error)
+        except RefusedError as error:
+            text = str(error)
+        except SettingError as error:
+            text = f"{error}; they are outputs of the stack."
         except Exception as error:
             if not _is_from_aws(error):
                 raise
             text = (
                 f"{error}. Check credentials, AWS_PROFILE, AWS_REGION, IPAM_TABLE_NAME and the command's permissions."
             )
-        console(stderr=True).print(Text.assemble(("refused: ", "bold red"), text), soft_wrap=True)
+        console(stderr=True).print(Text.assemble(("refused: ", "bold red"), plain(text)), soft_wrap=True)
         raise typer.Exit(1)
 
 
@@ -60,6 +89,106 @@ def refusal(error: IpamError) -> str:
 @refusal.register
 def _(error: NoSuchPoolError) -> str:
     return f"There is no pool {shown(error.selector)}. `ipam pool list` lists them."
+
+
+@refusal.register
+def _(error: BlueprintError) -> str:
+    return f"{error.place}: {error.said} is refused: {error.why}."
+
+
+@refusal.register
+def _(error: NoSuchScopeError) -> str:
+    return f"There is no scope {shown(error.selector)}. `ipam scope list` lists them."
+
+
+@refusal.register
+def _(error: NoPoolForRequestError) -> str:
+    region = f" in {shown(error.locale)}" if error.locale else ""
+    tags = " with " + ", ".join(shown(f"{key}={value}") for key, value in error.tags) if error.tags else ""
+    return (
+        f"No IPv{error.family} pool serves the type {error.allocation_type}{region}{tags}. "
+        "Name pools, or choose by --locale, --type, --family and --pool-tag; `ipam pool list` lists them."
+    )
+
+
+@refusal.register
+def _(error: PoolMismatchError) -> str:
+    option = OPTIONS.get(error.fact, error.fact)
+    has = shown(error.has) if error.has else "none"
+    return f"Pool {shown(error.pool)} does not serve {option} {shown(error.wants)}: it has {has}. Name another pool."
+
+
+@refusal.register
+def _(error: NetmaskLengthError) -> str:
+    pool = shown(error.pool)
+    if error.asked is None:
+        return f"Pool {pool} has no default netmask length. Say one with --netmask-length."
+    if error.rule == "AllocationMinNetmaskLength":
+        return f"A /{error.asked} is larger than pool {pool} allows: its largest block is a /{error.limit}."
+    if error.rule == "AllocationMaxNetmaskLength":
+        return f"A /{error.asked} is smaller than pool {pool} allows: its smallest block is a /{error.limit}."
+    return f"A /{error.asked} is against {error.rule} {error.limit} of pool {pool}. Say another length."
+
+
+@refusal.register
+def _(error: MissingTagError) -> str:
+    has = "" if error.has is None else f", not {shown(error.has)}"
+    return (
+        f"Pool {shown(error.pool)} requires the tag {shown(error.key)} with the value {shown(error.value)}{has}. "
+        "Add it with --tag."
+    )
+
+
+@refusal.register
+def _(error: AllocationRuleError) -> str:
+    return (
+        f"{error.value} is against {error.rule} {error.limit} of pool {shown(error.pool)}. "
+        "Take another block, or change the rule with `ipam pool edit`."
+    )
+
+
+@refusal.register
+def _(_error: NoSuchPreviewError) -> str:
+    # A token is a right to its block: it is not repeated.
+    return (
+        "That token names no block that is held and fits what is asked: it may be redeemed or over already. "
+        "`ipam preview` holds another one."
+    )
+
+
+@refusal.register
+def _(error: PoolExhaustedError) -> str:
+    if not error.provisioned:
+        return f"Pool {shown(error.pool)} has no CIDR yet. `ipam cidr provision` gives it one."
+    largest = "nothing is free" if error.largest is None else f"the largest free block is {error.largest}"
+    cooling = "nothing is cooling"
+    if error.cooling_until is not None:
+        cooling = f"{error.cooling_blocks} cooling, the next free {when(error.cooling_until):%Y-%m-%d %H:%M:%S} UTC"
+    return (
+        f"Pool {shown(error.pool)} has no free /{error.asked}: {largest}; {cooling}. "
+        f"`ipam plan show {error.pool}` shows who has it."
+    )
+
+
+@refusal.register
+def _(error: InUseError) -> str:
+    users = ", ".join(error.users) + (
+        f" and {error.count - len(error.users)} more" if error.count > len(error.users) else ""
+    )
+    return (
+        f"{shown(error.what)} is in use by {users}. End that first; "
+        "`ipam pool delete` and `ipam cidr deprovision` do so with --cascade."
+    )
+
+
+@refusal.register
+def _(error: QuotaExceededError) -> str:
+    return f"{reason(error).split('. ')[0]}. `ipam tenant show {error.account}` tells what it has."
+
+
+@refusal.register
+def _(_error: SupersededError) -> str:
+    return "What this token was for has been released since. Order again, with another token."
 
 
 @refusal.register
@@ -86,6 +215,11 @@ def _(error: CidrNotFreeError) -> str:
 @refusal.register
 def _(error: ContendedError) -> str:
     return f"Too many changes of {shown(error.pool)} at once ({error.attempts} attempts). Run the command again."
+
+
+@refusal.register
+def _(error: ServiceUnavailableError) -> str:
+    return f"{error.service} did not answer ({error.code}). Run the command again in a minute."
 
 
 @refusal.register

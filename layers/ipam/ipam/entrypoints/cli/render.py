@@ -10,9 +10,12 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from ipam.services.utilisation import utilisation
+from ipam.entrypoints.cli.pool_use import use_of
+from ipam.entrypoints.cli.rows.holders import Holder
+from ipam.services.plan import current_plan
 
 if TYPE_CHECKING:
+    from ipam.domain.allocation import Lease
     from ipam.domain.plan import Plan
     from ipam.domain.pool import Pool, Scope
     from ipam.services.ports import Ports
@@ -38,7 +41,7 @@ def plan_tree(ports: Ports, plan: Plan) -> Tree:
     root = Tree(Text("address plan", style="bold"), guide_style="dim")
     for scope in sorted(plan.scopes.values(), key=lambda scope: scope.name):
         _add_pools(
-            ports, plan, scope, root.add(Text.assemble((scope.name, "bold cyan"), f"  {scope.scope_type} scope"))
+            ports, plan, scope, root.add(Text.assemble((plain(scope.name), "bold cyan"), f"  {scope.scope_type} scope"))
         )
     return root
 
@@ -52,14 +55,19 @@ def _add_pools(ports: Ports, plan: Plan, parent: Scope | Pool, branch: Tree) -> 
 
 def _pool_line(ports: Ports, plan: Plan, pool: Pool) -> Text:
     """Draw one pool."""
-    space = plan.space(pool.pool_id)
-    used = utilisation(ports, pool, space)
-    line = Text.assemble((pool.name, "bold"), f"  {pool.locale}" if pool.locale else "", "  ")
-    line.append(", ".join(str(block) for block in space.provisioned) or "nothing provisioned", "magenta")
-    if space.provisioned:
+    cidrs = plan.space(pool.pool_id).provisioned
+    use = use_of(ports, plan, pool)
+    used = use.utilisation
+    line = Text.assemble((plain(pool.name), "bold"), f"  {pool.locale}" if pool.locale else "", "  ")
+    line.append(f"{pool.source_resource.resource_id}  " if pool.source_resource else "")
+    line.append(", ".join(str(block) for block in cidrs) or "nothing provisioned", "magenta")
+    if cidrs:
         line.append_text(_bar(used.percent_allocated))
         line.append(f", {used.cooling:,} cooling" if used.cooling else "")
         line.append(f", largest free {used.largest_free}" if used.largest_free else ", full")
+    line.append(f", {use.leases:,} leased" if use.leases else "", "cyan")
+    line.append(f", {use.previews:,} held by previews" if use.previews else "", "yellow")
+    line.append(f", from {pool.vpc_ipam_pool_id} of Amazon VPC IPAM" if pool.vpc_ipam_pool_id else "", "dim")
     return line
 
 
@@ -74,24 +82,37 @@ def _bar(percent: float) -> Text:
 def allocation_table(ports: Ports, pool: Pool) -> Table:
     """List the allocations of a pool by address."""
     table = Table(
-        title=f"allocations of {pool.name}", title_justify="left", title_style="bold", box=None, pad_edge=False
+        title=f"allocations of {plain(pool.name)}", title_justify="left", title_style="bold", box=None, pad_edge=False
     )
     table.add_column("CIDR", style="magenta", no_wrap=True, min_width=18)
     table.add_column("account", no_wrap=True, min_width=12)
-    for column in ("stack / resource", "since (UTC)", "allocation", "description"):
+    for column in ("holder / resource", "since (UTC)", "until (UTC)", "allocation", "description"):
         table.add_column(column, overflow="ellipsis", no_wrap=True)
+    plan = current_plan(ports)
+    leases = {lease.allocation_id: lease for lease in ports.store.leases(pool.pool_id)}
     for allocation in ports.store.allocations(pool.pool_id):
-        party = allocation.owner.party
-        stack = party.split("/")[1] if party.startswith("arn:") else party
+        holder = Holder.of(plan, allocation.owner)
         table.add_row(
             str(allocation.cidr),
             allocation.account or "-",
-            Text(plain(f"{stack} / {allocation.owner.name}")),
-            datetime.fromtimestamp(allocation.created / 1000, UTC).strftime("%Y-%m-%d %H:%M"),
+            Text(plain(" / ".join(part for part in (holder.holder, holder.resource) if part))),
+            _minute(allocation.created),
+            _until(leases.get(allocation.allocation_id)),
             allocation.allocation_id,
             Text(plain(allocation.description)),
         )
     return table
+
+
+def _until(lease: Lease | None) -> Text:
+    """Mark what lasts for a time only."""
+    if lease is None:
+        return Text("-", "dim")
+    return Text(f"{_minute(lease.until)}{' preview' if lease.preview else ''}", "yellow" if lease.preview else "cyan")
+
+
+def _minute(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def plain(text: str) -> str:

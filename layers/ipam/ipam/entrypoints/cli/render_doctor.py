@@ -26,12 +26,17 @@ SENTENCES: Final[dict[Kind, str]] = {
     "no-such-parent": "pool {pool} has its space from {expected}, which does not exist",
     "not-from-parent": "{cidr} is provisioned to pool {pool}, but {expected} has no such allocation",
     "not-provisioned": "{allocation_id} gives {cidr} to pool {pool}, but it is not provisioned to it",
+    "not-divided": "{cidr} is provisioned to pool {pool}, but {allocation_id} of {expected} is no VPC that it divides",
+    "divided-by-none": "{allocation_id} ({cidr} of pool {pool}) is divided by pool {expected}, which does not have it",
     "no-grant": "{allocation_id} ({cidr} of pool {pool}) is unknown to its owner, {resource} of {holder}",
     "no-allocation": "{resource} of {holder} is granted {allocation_id} ({cidr} of pool {pool}), which is not there",
     "other-facts": "{allocation_id} of pool {pool} is {expected}, but its owner's record says {found}",
     "granted-twice": "{allocation_id} ({cidr} of pool {pool}) is in two owner records; one is {resource} of {holder}",
     "asked-once-granted-twice": "{resource} of {holder} was given two for one ask; one is {allocation_id} ({cidr})",
     "held-and-returned": "{resource} of {holder} both holds and has returned {allocation_id} ({cidr})",
+    "lease-of-none": "{allocation_id} ({cidr} of pool {pool}) has a lease until {found}, but is not there or another's",
+    "other-end": "the lease of {allocation_id} ({cidr} of pool {pool}) ends {found}, by its owner's record {expected}",
+    "no-lease": "{allocation_id} ({cidr} of pool {pool}) has no lease, but its owner's record ends it {expected}",
     "count": "account {account} holds {expected} of pool {pool}, but its quota counts {found}",
 }
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ipam.entrypoints.cli.render import plain
 from ipam.entrypoints.cli.rows import Holder, when
+from ipam.entrypoints.cli.rows.values import pairs
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,7 +38,8 @@ def _headline(place: Place) -> Text:
     where = f"pool {place.path[0].pool.name}" if place.path else f"scope {place.scope.name}, in no pool"
     match place.blocks:
         case (block,) if block.cidr.contains(place.cidr):
-            what = Text(block.state, STYLES[block.state])
+            preview = block.lease is not None and block.lease.preview
+            what = Text("held by a preview" if preview else block.state, STYLES[block.state])
             inside = f", in {block.cidr}" if block.cidr != place.cidr else ""
             return Text.assemble((str(place.cidr), "bold"), ": ", what, inside, f", {where}")
         case blocks:
@@ -52,7 +54,12 @@ def _facts(plan: Plan, place: Place) -> Table:
             grid.add_row(Text(f"  {name}", "dim"), Text(plain(value)))
     for label, level in zip(("in", *["of"] * len(place.path)), place.path, strict=False):
         since = "" if level.since is None else f", since {_time(level.since)} UTC"
-        grid.add_row(Text(f"  {label}", "dim"), Text(f"pool {level.pool.name}, {level.cidr}{since}"))
+        grid.add_row(Text(f"  {label}", "dim"), Text(plain(f"pool {level.pool.name}, {level.cidr}{since}")))
+        if level.divides is not None:
+            vpc = Holder.of(plan, level.divides.owner)
+            named = level.pool.source_resource.resource_id if level.pool.source_resource else "VPC"
+            words = f"{named} of account {level.divides.account}, held by {vpc.shown}"
+            grid.add_row(Text("  divides", "dim"), Text(plain(words)))
     grid.add_row(Text("  of" if place.path else "  in", "dim"), Text(f"scope {place.scope.name}"))
     return grid
 
@@ -65,10 +72,15 @@ def _about(plan: Plan, block: Block) -> dict[str, str]:
     if held is None:
         return {}
     holder = Holder.of(plan, held.owner)
-    facts = {"held by": f"{holder.holder_type} {holder.holder}"}
+    facts = {"held by": holder.shown}
+    if holder.holder_type != "pool":
+        facts |= {"resource": holder.resource, "account": held.account}
     if holder.holder_type == "stack":
-        facts |= {"resource": holder.resource, "account": held.account, "stack id": holder.holder_id}
-    facts |= {"since": f"{_time(held.created)} UTC", "allocation": held.allocation_id, "for": held.description}
+        facts["stack id"] = holder.holder_id
+    facts |= {"since": f"{_time(held.created)} UTC", "by": block.cause}
+    if block.lease is not None:
+        facts["held until" if block.lease.preview else "lease ends"] = f"{_time(block.lease.until)} UTC"
+    facts |= {"allocation": held.allocation_id, "for": held.description, "tags": ", ".join(pairs(held.tags))}
     return {name: value for name, value in facts.items() if value}
 
 

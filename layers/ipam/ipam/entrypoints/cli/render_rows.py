@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import sys
 from dataclasses import fields
 from datetime import datetime
@@ -96,9 +97,17 @@ def _for_json(value: Value) -> object:
     return iso(value) if isinstance(value, datetime) else value
 
 
+def shown_time(at: datetime | None) -> str:
+    """Write a time for people, to the minute; that is UTC."""
+    return "" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
+
+
 def _for_csv(value: Value) -> object:
     if isinstance(value, tuple):
-        return " ".join(value)
+        # One with a space in it stands in quotes, so that an import reads it as one.
+        return shlex.join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
     return _for_json(value)
 
 
@@ -107,6 +116,8 @@ def _for_people(value: Value) -> str:
     match value:
         case None:
             return ""
+        case bool():
+            return "yes" if value else "no"
         case datetime():
             return f"{value:%Y-%m-%d %H:%M}"
         case tuple():

@@ -48,6 +48,7 @@ def provider(settings: Settings, collaborators: Collaborators) -> Provider:
         collaborators.deliver,
         collaborators.logger,
         SECRET_PROPERTIES,
+        ports.happenings,
     )
 
 

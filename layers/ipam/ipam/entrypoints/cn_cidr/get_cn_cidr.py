@@ -6,16 +6,22 @@ the old one stays until CloudFormation's own Delete of it comes, or for good if 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
+from ipam.domain.errors import NoSuchPoolError
 from ipam.domain.free_space import pack
 from ipam.domain.ids import is_allocation_id
 from ipam.domain.owner import OwnerKey
-from ipam.entrypoints.answers import Answer, unmade_id
+from ipam.domain.preview import Token
+from ipam.entrypoints.answers import Answer, fitted, room, unmade_id
 from ipam.entrypoints.cn_cidr import dates
-from ipam.entrypoints.cn_cidr.properties import order
+from ipam.entrypoints.cn_cidr.order import order
+from ipam.entrypoints.explanations import explanation
+from ipam.entrypoints.waiting import waiting
 from ipam.services.allocate import allocate
 from ipam.services.order import AllocateRequest
+from ipam.services.plan import current_space
 from ipam.services.release import ReleaseRequest, abandon, release
 from ipam.services.revise import revise
 
@@ -24,9 +30,13 @@ if TYPE_CHECKING:
 
     from ipam.domain.owner import Grant
     from ipam.entrypoints.answers import Outcome
-    from ipam.entrypoints.cn_cidr.properties import Order
+    from ipam.entrypoints.cn_cidr.order import Order
     from ipam.entrypoints.events import Request
     from ipam.services.ports import Deadline, Ports
+
+
+MAX_POOL_NAME: Final = 255
+"""Bytes of a pool's name in an answer: a name that a template can use has room in it."""
 
 
 class GetCnCidr:
@@ -42,14 +52,14 @@ class GetCnCidr:
         """Allocate; a Create that comes again gets what it got before."""
         wanted = order(request.properties, request.region)
         allocated = allocate(self._ports, self._asked(request, wanted), self._deadline)
-        return _answer(allocated.outcome, allocated.grant, wanted.subnets)
+        return self._answer(request, allocated.outcome, allocated.grant, wanted.subnets)
 
     def update(self, request: Request) -> Answer:
         """Keep what still serves, or allocate beside it."""
         wanted = order(request.properties, request.region)
         revised = revise(self._ports, self._asked(request, wanted), self._deadline)
         outcome: Outcome = "kept" if revised.grant.allocation_id == request.physical_resource_id else "replaced"
-        return _answer(outcome, revised.grant, wanted.subnets)
+        return self._answer(request, outcome, revised.grant, wanted.subnets)
 
     def delete(self, request: Request) -> Answer:
         """Release what CloudFormation names by our id; with any other id, only what it never learned of.
@@ -76,27 +86,46 @@ class GetCnCidr:
             account=self._account,
             ask=wanted.ask,
             description=wanted.description,
+            tags=wanted.tags,
+            preview_seconds=wanted.preview_seconds,
             requested=request.requested,
             cause=request.cause,
             held=request.physical_resource_id,
+            waiting=waiting(request),
         )
+
+    def _answer(self, request: Request, outcome: Outcome, grant: Grant, subnets: Sequence[int]) -> Answer:
+        """Give a grant's attributes, and what it is to be explained by, as far as there is room for that."""
+        pool = self._pool_name(grant)
+        known = {"allocation_id": grant.allocation_id, "cidr": str(grant.cidr), "ipam_pool_id": grant.pool_id}
+        data = attributes(grant, subnets) | {"IpamPoolName": fitted(pool, MAX_POOL_NAME), "Explanation": ""}
+        answer = Answer(outcome, grant.allocation_id, data=data, facts=known)
+        said = fitted(explanation(pool, grant.passed_over), room(request, answer))
+        return replace(answer, data=data | {"Explanation": said})
+
+    def _pool_name(self, grant: Grant) -> str:
+        """Tell the name that a grant's pool has now; an administrator may have deleted it under our hands."""
+        try:
+            return current_space(self._ports, grant.pool_id).name
+        except NoSuchPoolError:
+            return grant.pool_id
 
 
 def _owner(request: Request) -> OwnerKey:
     return OwnerKey(request.stack_id, request.logical_resource_id)
 
 
-def _answer(outcome: Outcome, grant: Grant, subnets: Sequence[int]) -> Answer:
-    """Give a grant's attributes. Without SubnetMasks, SubnetCidrs is empty: a reference to it then still resolves."""
+def attributes(grant: Grant, subnets: Sequence[int]) -> dict[str, str]:
+    """Tell what is known of a grant. What it does not have is empty, so that a reference to it still resolves."""
     cidrs = [str(subnet) for subnet in pack(grant.cidr, subnets)]
-    data = {
+    return {
         "Cidr": str(grant.cidr),
         "Returned_IpamPoolAllocationId": grant.allocation_id,
         "CreationDate": dates.written(grant.created),
         "IpamPoolId": grant.pool_id,
         "NetmaskLength": str(grant.cidr.length),
+        "PreviewToken": str(Token(grant.allocation_id, grant.pool_id, grant.cidr)) if grant.preview else "",
+        "ExpiresAt": "" if grant.expires is None else dates.written(grant.expires),
         "SubnetCidrs": ",".join(cidrs),
         **{f"SubnetCidr{number}": cidr for number, cidr in enumerate(cidrs, start=1)},
     }
-    known = {"allocation_id": grant.allocation_id, "cidr": str(grant.cidr), "ipam_pool_id": grant.pool_id}
-    return Answer(outcome, grant.allocation_id, data=data, facts=known)

@@ -1,0 +1,1 @@
+"""Custom::IpamScope, IpamPool, IpamPoolCidr and IpamAllocation: the address plan as CloudFormation describes it."""

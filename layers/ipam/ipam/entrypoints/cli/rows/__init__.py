@@ -1,0 +1,33 @@
+"""What the command line prints for programs: one record a row, the same fields in JSON and CSV.
+
+The fields are a contract (docs/command-line.md lists them, and a test compares): new ones are added at the end, none is
+renamed or removed. Times are UTC.
+"""
+
+from __future__ import annotations
+
+from ipam.entrypoints.cli.rows.blocks import AllocationRow, FindingRow, FoundRow, HistoryRow, Position
+from ipam.entrypoints.cli.rows.holders import Holder
+from ipam.entrypoints.cli.rows.orders import ApprovalRow, GrantRow, TenantRow
+from ipam.entrypoints.cli.rows.plans import CidrRow, ComplianceRow, PlanRow, PoolRow, ScopeRow, UtilisationRow
+from ipam.entrypoints.cli.rows.values import Value, when
+
+__all__ = [
+    "AllocationRow",
+    "ApprovalRow",
+    "CidrRow",
+    "ComplianceRow",
+    "FindingRow",
+    "FoundRow",
+    "GrantRow",
+    "HistoryRow",
+    "Holder",
+    "PlanRow",
+    "PoolRow",
+    "Position",
+    "ScopeRow",
+    "TenantRow",
+    "UtilisationRow",
+    "Value",
+    "when",
+]
