@@ -7,6 +7,7 @@ the digits of a number visits every interleaving once.
 
 from __future__ import annotations
 
+import random
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,7 @@ def run(scene: Scene, schedule: Sequence[int]) -> tuple[list[object], list[tuple
         client.start(lambda work=work, turnstile=turnstile: work(turnstile))  # type: ignore[misc]
     choices: list[tuple[int, int]] = []
     while waiting := [client for client in clients if not client.finished]:
-        choice = schedule[len(choices)] if len(choices) < len(schedule) else 0
+        choice = schedule[len(choices)] % len(waiting) if len(choices) < len(schedule) else 0
         choices.append((choice, len(waiting)))
         waiting[choice].step()
     return [client.result for client in clients], choices
@@ -115,3 +116,16 @@ def explore(make: Callable[[], Scene], limit: int) -> Iterator[tuple[list[int], 
         schedule = [choice for choice, _ in choices[:-1]] + [choices[-1][0] + 1]
     message = f"more than {limit} interleavings"
     raise AssertionError(message)
+
+
+def sample(make: Callable[[], Scene], count: int, steps: int = 200) -> Iterator[tuple[list[int], Store, list[object]]]:
+    """Run a scene in so many interleavings by lot, the same ones each time: where there are too many to run all.
+
+    Yields:
+        As `explore`.
+    """
+    for seed in range(count):
+        scene = make()
+        lots = random.Random(seed)
+        results, choices = run(scene, [lots.randrange(len(scene[1])) for _ in range(steps)])
+        yield [choice for choice, _ in choices], scene[0], results

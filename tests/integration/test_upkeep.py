@@ -11,6 +11,9 @@ import pytest
 
 from ipam.adapters.clocks import SystemChance, SystemClock
 from ipam.adapters.dynamodb.store import DynamoDbStore
+from ipam.domain.pool import AllocationRules
+from ipam.services.approve import keep_approvals
+from ipam.services.leases import keep_leases
 from ipam.services.memory import Memory
 from ipam.services.pools import NewPool
 from ipam.services.ports import NoDeadline, Ports
@@ -48,6 +51,16 @@ def cooled(desk: Desk) -> Pool:
     return pool
 
 
+def over(desk: Desk) -> Pool:
+    """Make a pool of which a lease has ended since its owner was warned."""
+    rules = AllocationRules(lease_seconds=60)
+    pool = desk.pool(NewPool("leased", desk.scope("other"), locale="eu-central-1", rules=rules), "10.1.0.0/26")
+    desk.allocate(desk.request("leased", 28, pool=pool, allocation_type="custom"))
+    desk.clock.advance(60)
+    assert keep_leases(desk.ports, pool, NoDeadline())
+    return pool
+
+
 def an_hour_ago() -> FixedClock:
     """A clock that stands an hour before now."""
     return FixedClock(SystemClock().now() - 3_600_000)
@@ -75,19 +88,23 @@ def test_the_built_function_makes_free_what_has_cooled(twin_engine: str, table: 
 def test_the_role_allows_what_upkeep_asks_for_and_no_more(
     twin_engine: str, table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The actions of its role are those of the requests of a run that frees and joins, a transaction's by its parts."""
+    """The actions of its role are those of a run that ends, frees and joins, a transaction's by its parts."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    cooled(Desk(DynamoDbStore(table, client(twin_engine)), an_hour_ago()))
+    desk = Desk(DynamoDbStore(table, client(twin_engine)), an_hour_ago())
+    cooled(desk)
+    leased = over(desk)
     watched = client(twin_engine)
     used: set[str] = set()
 
     def note(params: dict[str, Any], model: Any, **_named: Any) -> None:
-        parts = params.get("TransactItems", [{model.name: {}}])
-        used.update("dynamodb:" + (kind if kind == "Query" else f"{kind}Item") for part in parts for kind in part)
+        parts = [f"{kind}Item" for part in params.get("TransactItems", ()) for kind in part]
+        used.update(f"dynamodb:{action}" for action in parts or [model.name])
 
     watched.meta.events.register("before-parameter-build.dynamodb", note)
     ports = Ports(DynamoDbStore(table, watched), SystemClock(), SystemChance(), Memory())
-    assert keep_up(ports, NoDeadline()).changed == 1
+    assert keep_approvals(ports, NoDeadline()) == (0, ())
+    assert keep_up(ports, NoDeadline()).changed == 2
+    assert desk.held(leased.pool_id) == []
     statements = expand()["Resources"]["UpkeepRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
     (allowed,) = (set(each["Action"]) for each in statements if each["Sid"] == "KeepFreeSpace")
     assert used == allowed

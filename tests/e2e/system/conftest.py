@@ -55,10 +55,10 @@ class CommandLine:
     def __init__(self, twin: Twin) -> None:
         self._environment = {**os.environ, **twin.env()}
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run it."""
+    def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run it, with some variables of the environment changed."""
         command = [str(Path(sys.executable).with_name("ipam")), *words]
-        return subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
+        return subprocess.run(command, env=self._environment | environment, capture_output=True, text=True, check=False)
 
     def __call__(self, *words: str) -> str:
         """Run it, and give what it prints."""

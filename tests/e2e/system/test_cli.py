@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.settings import MEMBER_ACCOUNT
+from local.settings import MEMBER_ACCOUNT, NETWORK_ACCOUNT
 from local.stacks import Stack
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from local.twin import Twin
     from tests.e2e.system.conftest import CommandLine
 
@@ -49,7 +53,7 @@ def laboratory(ipam: CommandLine) -> str:
     ipam("cidr", "provision", "zz-laboratory", "172.20.0.0/14")
     pool_id = ipam(
         *("pool", "create", POOL, "--source", "zz-laboratory", "--locale", "eu-central-1", "--type", "vpc"),
-        *("--min", "16", "--max", "28", "--cooling-seconds", "3600"),
+        *("--min", "16", "--max", "28", "--cooling-seconds", "3600", "--approve-above", "22"),
     )
     assert ipam("cidr", "provision", POOL, "/16") == "172.20.0.0/16"
     return pool_id
@@ -101,6 +105,66 @@ def test_the_plan_is_listed(ipam: CommandLine, laboratory: str) -> None:
     assert POOL in ipam("plan", "show")
 
 
+def test_an_administrator_holds_takes_and_gives_back(ipam: CommandLine, laboratory: str) -> None:
+    """Held by a preview, taken by its token, found with who did it, released: sound all the time."""
+    held = read(ipam, "preview", laboratory, "-n", "26", "--for", "10m", "--token", "e2e")
+    given = read(ipam, "allocate", "--preview-token", held["preview_token"], "--description", "printers")
+    assert (given["cidr"], given["pool"], given["outcome"]) == (held["cidr"], POOL, "allocated")
+    here = read(ipam, "find", held["cidr"])[0]
+    assert (here["holder_type"], here["description"]) == ("administrator", "printers")
+    assert here["cause"].startswith(f"ipam command line, arn:aws:iam::{NETWORK_ACCOUNT}:")
+    refused = ipam.run("release", given["cidr"])
+    assert (refused.returncode, refused.stdout) == (1, "") and "say --yes" in refused.stderr
+    assert ipam("release", given["cidr"], "--yes") == f"{given['cidr']} {given['allocation_id']}"
+    assert read(ipam, "find", held["cidr"])[0]["state"] == "cooling"
+    assert ipam("doctor").endswith("sound")
+
+
+def test_a_large_request_waits_for_a_word(twin: Twin, ipam: CommandLine, laboratory: str) -> None:
+    """A stack orders more than anybody gets unasked; it goes on as soon as an administrator says so."""
+    stack = Stack(twin, "large", MEMBER_ACCOUNT)
+    with ThreadPoolExecutor(1) as another:
+        order = ORDER.replace('"24"', '"20"').replace("300", "3600")
+        creation = another.submit(stack.create, order, {"IpamFunctionArn": twin.service_token})
+        waiting = until(lambda: read(ipam, "approve"))
+        assert (waiting[0]["holder"], waiting[0]["netmask_length"]) == ("large", 20)
+        done = read(ipam, "approve", waiting[0]["approval_id"], "--note", "agreed")
+        assert (done["decision"], done["note"]) == ("approved", "agreed")
+        creation.result(120)
+    assert stack.outputs["Cidr"].endswith("/20")
+    assert "X-Amz" not in ipam("approve", "--all", "-o", "json")
+    assert [row["account"] for row in read(ipam, "tenant", "show", MEMBER_ACCOUNT) if row["pool"] == POOL]
+    stack.delete()
+    del laboratory
+
+
+def test_a_part_of_the_plan_goes_whole(ipam: CommandLine) -> None:
+    """A pool with pools and allocations below it is deleted at one word, and leaves nothing behind."""
+    ipam("pool", "create", "zz-short-lived", "--locale", "eu-central-1", "--scope", "private")
+    ipam("cidr", "provision", "zz-short-lived", "192.168.0.0/16")
+    ipam("pool", "create", "zz-shorter-lived", "--source", "zz-short-lived", "--locale", "eu-central-1")
+    ipam("cidr", "provision", "zz-shorter-lived", "192.168.128.0/17")
+    for number in range(3):
+        ipam("allocate", "zz-shorter-lived", "-n", "24", "--token", f"short-{number}")
+    refused = ipam.run("pool", "delete", "zz-short-lived", "--yes")
+    assert refused.returncode == 1 and "in use by pool zz-shorter-lived" in refused.stderr
+    listed = ipam.run("pool", "delete", "zz-short-lived", "--cascade", "--yes")
+    assert listed.returncode == 0 and listed.stderr.count("administrator short-") == 3
+    assert not {"zz-short-lived", "zz-shorter-lived"} & {pool["name"] for pool in read(ipam, "pool", "list")}
+    assert ipam("doctor").endswith("sound")
+
+
+def until(ask: Callable[[], Any], seconds: float = 60) -> Any:
+    """Ask until there is an answer."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        answer = ask()
+        if answer:
+            return answer
+        time.sleep(0.5)
+    raise TimeoutError(f"nothing after {seconds} s")
+
+
 def test_refusals_are_one_line(ipam: CommandLine, twin: Twin) -> None:
     """Exit code 1 and one line for what is refused, by us or by AWS; 2 for wrong use; never a traceback."""
     for words, code, told in (
@@ -131,7 +195,7 @@ def test_only_a_key_needs_the_secret(ipam: CommandLine) -> None:
 def test_the_shell_completes(ipam: CommandLine) -> None:
     """The shell is told the commands that begin with what was typed."""
     shell = {"_IPAM_COMPLETE": "complete_bash", "COMP_WORDS": "ipam al", "COMP_CWORD": "1"}
-    assert CommandLineElsewhere(ipam, **shell).run().stdout.split() == ["allocation"]
+    assert CommandLineElsewhere(ipam, **shell).run().stdout.split() == ["allocate", "allocation"]
 
 
 class CommandLineElsewhere:

@@ -13,16 +13,20 @@ from ipam.domain.change import (
     PutPool,
     PutProvisioned,
     PutScope,
+    PutTenant,
     RemoveName,
     RemovePool,
     RemoveProvisioned,
     RemoveScope,
+    RemoveTenant,
     ReplacePool,
     ReplaceScope,
+    ReplaceTenant,
     TouchPool,
     TouchScope,
 )
 from ipam.domain.pool import AllocationRules, Pool, ProvisionedCidr, Quota, Scope, SourceResource
+from ipam.domain.tenant import Tenant
 from ipam.services.ports import Refusal
 from tests.builders import ACCOUNT, NOON, REGION, blocks
 from tests.integration.store.contract import POOL, PROVISIONED, SCOPE, SIX, B, P, commit, refused
@@ -53,6 +57,8 @@ FULL = replace(
     auto_import=True,
     version=7,
 )
+
+TENANT = Tenant(ACCOUNT, "shop", "ou-abcd-12345678", NOON, "leaving", (("*", Quota(1, None)), (P, Quota())), 3, NOON)
 
 Part = tuple[Operation, "Callable[[int], Operation]", Operation, "Callable[[int], Operation]"]
 
@@ -197,3 +203,19 @@ def test_only_what_was_provisioned_is_deprovisioned(store: Store, wrong: dict[st
     commit(store, RemoveProvisioned(replace(PROVISIONED, created=NOON + 5)))
     assert store.plan().provisioned(P) == ()
     assert refused(store, remove) == [Refusal(remove)]
+
+
+def test_a_tenant_changes_and_goes_only_as_it_was_seen(store: Store) -> None:
+    """An account is a tenant once; a change counts its version on, and an older sight of it changes nothing."""
+    put, changed = PutTenant(TENANT), ReplaceTenant(replace(TENANT, name="changed"))
+    assert refused(store, changed) == [Refusal(changed)]
+    commit(store, put)
+    assert store.plan().tenants == {ACCOUNT: TENANT}
+    assert refused(store, put) == [Refusal(put)]
+    commit(store, changed)
+    assert store.plan().tenants == {ACCOUNT: replace(TENANT, name="changed", version=2)}
+    for late in (changed, RemoveTenant(ACCOUNT, 1)):
+        assert refused(store, late) == [Refusal(late)]
+    commit(store, RemoveTenant(ACCOUNT, 2))
+    assert store.plan().tenants == {}
+    commit(store, put)

@@ -33,6 +33,7 @@ from ipam.domain.pool import (
     SourceResource,
     Strategy,
 )
+from ipam.domain.tenant import Standing, Tenant
 from ipam.services.pools import NewPool
 from tests.builders import ACCOUNT, NOON, REGION, Desk, block, owner_key
 from tests.strategies import cidrs
@@ -81,6 +82,7 @@ rules = records(
     lease_seconds=st.none() | counts,
     strategy=st.sampled_from(get_args(Strategy)),
 )
+quotas = records(Quota, allocations=st.none() | counts, units=st.none() | counts)
 pools = records(
     Pool,
     pool_id=ids,
@@ -92,7 +94,7 @@ pools = records(
     description=texts,
     allocation_types=st.frozensets(st.sampled_from(get_args(AllocationType))),
     rules=rules,
-    quota=records(Quota, allocations=st.none() | counts, units=st.none() | counts),
+    quota=quotas,
     cooling_seconds=counts,
     created=times,
     tags=tags,
@@ -100,6 +102,18 @@ pools = records(
     source_resource=st.none() | records(SourceResource, resource_id=names, owner=texts, region=texts),
     vpc_ipam_pool_id=texts,
     auto_import=st.booleans(),
+    version=counts,
+)
+tenants = records(
+    Tenant,
+    account=ids,
+    name=texts,
+    unit=texts,
+    standing=st.sampled_from(get_args(Standing)),
+    quotas=st.lists(st.tuples(ids, quotas), max_size=3).map(tuple),
+    generation=counts,
+    previous_until=st.none() | times,
+    created=times,
     version=counts,
 )
 provisioned = records(ProvisionedCidr, pool_id=ids, cidr=cidrs(), allocation_id=texts, created=times)
@@ -188,6 +202,7 @@ holders = records(
 RECORDS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], items.Item], Callable[[items.Item], Any]]] = {
     "scope": (scopes, items.from_scope, items.to_scope),
     "pool": (pools, items.from_pool, items.to_pool),
+    "tenant": (tenants, items.from_tenant, items.to_tenant),
     "provisioned": (provisioned, items.from_provisioned, items.to_provisioned),
     "allocation": (allocations, items.from_allocation, items.to_allocation),
     "cooling": (cooling, items.from_cooling, items.to_cooling),

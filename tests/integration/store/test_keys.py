@@ -36,13 +36,16 @@ from ipam.domain.change import (
     PutPool,
     PutProvisioned,
     PutScope,
+    PutTenant,
     RemoveAllocation,
     RemoveName,
     RemovePool,
     RemoveProvisioned,
     RemoveScope,
+    RemoveTenant,
     ReplacePool,
     ReplaceScope,
+    ReplaceTenant,
     SetLease,
     TakeCooling,
     TakeFree,
@@ -54,6 +57,7 @@ from ipam.domain.change import (
 )
 from ipam.domain.owner import OwnerRecord
 from ipam.domain.pool import AllocationRules, Pool, ProvisionedCidr, Quota, Scope
+from ipam.domain.tenant import Tenant
 from ipam.services.ports import Store
 from tests.builders import ACCOUNT, NOON, block, owner_key
 from tests.strategies import cidrs, parts
@@ -90,6 +94,7 @@ RECORD = AuditRecord(P, B, NOON, "split", "", None, "", "", "0f")
 PROVISIONED = ProvisionedCidr(P, B, "alloc-a", NOON)
 LEASE = Lease(P, B, "alloc-a", OWNER.owner, ACCOUNT, NOON)
 APPROVAL = Approval("approval-0", OWNER.owner, ACCOUNT, P, 12, "", NOON, NOON)
+TENANT = Tenant(ACCOUNT, "shop", "", NOON)
 ORDER = PendingOrder(P, "token", OWNER.owner, ACCOUNT, NOON)
 
 OPERATIONS: dict[str, list[Operation]] = {
@@ -97,6 +102,7 @@ OPERATIONS: dict[str, list[Operation]] = {
     "Pool": [PutPool(POOL), ReplacePool(POOL), TouchPool(P), RemovePool(P, 1)],
     "Provisioned": [PutProvisioned(PROVISIONED), RemoveProvisioned(PROVISIONED)],
     "Name": [PutName("vpcs", P), RemoveName("vpcs", P)],
+    "Tenant": [PutTenant(TENANT), ReplaceTenant(TENANT), RemoveTenant(ACCOUNT, 1)],
     "Free": [TakeFree(P, B), PutFree(P, B)],
     "Allocation": [
         PutAllocation(ALLOCATION),

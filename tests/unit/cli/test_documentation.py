@@ -8,9 +8,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import click
 import pytest
 import typer
+from typer.core import TyperGroup
 
 from ipam.adapters.dynamodb.writes import Writes
 from ipam.domain.errors import ApprovalPendingError
@@ -68,7 +68,7 @@ scopes:
         cidrs: [10.0.0.0/8]
         pools:
           more:
-            cidrs: [/16]
+            cidrs: [10.9.0.0/16]
           vpcs:
             locale: eu-central-1
             cidrs: [10.0.0.0/16]
@@ -120,7 +120,7 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
     "pool create": [("new",)],
     "pool list": [()],
     "pool show": [("vpcs",)],
-    "pool edit": [("vpcs", "--description", "x"), ("vpcs", "--name", "y")],
+    "pool edit": [("open", "--name", "opened"), ("vpcs", "--description", "x")],
     "pool delete": [("empty", "--yes"), ("below", "--yes", "--cascade")],
     "cidr provision": [("empty", "10.0.128.0/24"), ("empty", "/24")],
     "cidr list": [()],
@@ -162,10 +162,11 @@ def test_a_command_needs_what_is_documented(ipam: Keyboard, world: World, comman
     assert used == set(table("Command | Actions")[command])
 
 
-def commands(group: Any = None, before: str = "") -> Iterator[tuple[str, click.Command]]:
+def commands(group: Any = None, before: str = "") -> Iterator[tuple[str, Any]]:
     """Give every command, by the words that it is called with."""
-    for name, command in (group or typer.main.get_command(app)).commands.items():
-        if isinstance(command, click.Group):
+    root: Any = group or typer.main.get_command(app)
+    for name, command in root.commands.items():
+        if isinstance(command, TyperGroup):
             yield from commands(command, f"{before}{name} ")
         else:
             yield f"{before}{name}", command

@@ -40,7 +40,11 @@ def test_a_pool_is_created_with_all_that_it_has(ipam: Keyboard, vpcs: Pool, desk
     )
     assert (pool.quota, pool.cooling_seconds, pool.source_pool_id) == (Quota(3, 4096), 60, vpcs.pool_id)
     assert (pool.tags, pool.shared_with) == ((("env", "prod"),), (ACCOUNT, "ou-ab12-cd34ef56"))
-    assert (pool.allocation_types, pool.auto_import, pool.description) == ({"vpc", "custom"}, True, "of the shop")
+    assert (sorted(pool.allocation_types), pool.auto_import, pool.description) == (
+        ["custom", "vpc"],
+        True,
+        "of the shop",
+    )
     shown = ipam.json("pool", "show", "full")
     assert (shown["allocation_resource_tags"], shown["allowed_cidrs"], shown["lease_seconds"]) == (
         ["owner=net"],

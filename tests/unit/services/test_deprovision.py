@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ipam.domain.allocation import CoolingBlock
-from ipam.domain.change import Change, PutAudit, PutCooling, TakeFree
 from ipam.domain.errors import (
     CidrNotFreeError,
     CidrNotInPoolError,
@@ -17,7 +15,6 @@ from ipam.domain.errors import (
     OutOfTimeError,
 )
 from ipam.domain.pool import SourceResource
-from ipam.services.audit import note
 from ipam.services.deprovision import MAX_ATTEMPTS, MAX_PARTS, deprovision
 from ipam.services.pools import NewPool
 from ipam.services.provision import provision
@@ -25,6 +22,7 @@ from ipam.services.reclaim import reclaim
 from tests.builders import ACCOUNT, NOON, REGION, Desk, block, blocks
 from tests.faults import Faulty, Interrupted, Recorder
 from tests.invariants import check
+from tests.vpc_ipam import agree, backed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -260,16 +258,23 @@ def test_joining_is_interrupted_and_goes_on(desk: Desk, pool_of: MakePool) -> No
     check(desk.store)
 
 
-def test_what_amazon_is_to_get_back_is_waited_for(desk: Desk, pool_of: MakePool) -> None:
-    """What Amazon VPC IPAM gave goes back there first, with cascade too; then the block is free."""
-    pool = pool_of("10.0.0.0/24", vpc_ipam_pool_id="ipam-pool-aws")
-    cooling = CoolingBlock(pool.pool_id, block("10.0.0.0/24"), NOON + 1, "ipam-pool-alloc-0", "ipam-pool-alloc-aws")
-    audit = PutAudit(note(desk.ports, pool.pool_id, "released", "test", cooling))
-    desk.store.commit(Change((TakeFree(pool.pool_id, cooling.cidr), PutCooling(cooling), audit)))
-    for cascade in (False, True):
-        with pytest.raises(InUseError) as refused:
-            take_back(desk, pool, "10.0.0.0/24", cascade=cascade)
-        assert refused.value.users == ("10.0.0.0/24, which Amazon VPC IPAM is to get back",)
+@pytest.mark.parametrize("cascade", [False, True])
+def test_what_amazon_gave_goes_back_there_first(*, cascade: bool) -> None:
+    """Then the block is free here, and goes too; while it is not taken back, it is what uses the block (I1)."""
+    desk, amazon, pool = backed("10.0.0.0/24")
+    grant = desk.allocate(desk.request("a", 26)).grant
+    if not cascade:
+        with pytest.raises(InUseError):
+            take_back(desk, pool, "10.0.0.0/24")
+        desk.release("a", grant.allocation_id)
+    amazon.faults = iter(["refused"])
+    with pytest.raises(InUseError) as refused:
+        take_back(desk, pool, "10.0.0.0/24", cascade=cascade)
+    assert refused.value.users == ("10.0.0.0/26, which Amazon VPC IPAM is to get back",)
+    agree(desk, amazon, pool)
+    take_back(desk, pool, "10.0.0.0/24", cascade=cascade)
+    assert (has(desk, pool), amazon.blocks()) == ([], [])
+    check(desk.store)
 
 
 @pytest.mark.parametrize("cascade", [False, True])

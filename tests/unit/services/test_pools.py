@@ -176,10 +176,10 @@ def test_the_same_pool_again_is_the_one_that_is_there(desk: Desk) -> None:
 def test_one_pool_is_created_twice_at_once(desk: Desk, facts: dict[str, Any]) -> None:
     """The slower one finds the pool; if it wanted another one, it is refused."""
     new = NewPool("vpcs", desk.scope())
-    first = lambda: create_pool(desk.ports, new, "test", pool_id=POOL_ID, record=record_of(desk))  # noqa: E731
+    first = lambda: create_pool(desk.ports, new, "test", pool_id=POOL_ID)  # noqa: E731
     racing = desk.another(Interrupted(desk.store, first)).ports
     try:
-        create_pool(racing, replace(new, **facts), "test", pool_id=POOL_ID, record=record_of(desk))
+        create_pool(racing, replace(new, **facts), "test", pool_id=POOL_ID)
     except NameTakenError:
         assert facts
     else:
@@ -187,6 +187,17 @@ def test_one_pool_is_created_twice_at_once(desk: Desk, facts: dict[str, Any]) ->
     assert desk.store.plan().pools.keys() == {POOL_ID}
     assert events(desk, POOL_ID) == ["pool-created"]
     check(desk.store, canonical=True)
+
+
+def test_what_belongs_to_the_same_change_is_decided_anew(desk: Desk) -> None:
+    """With a record there is one try; who tries again finds what the other one has created."""
+    new = NewPool("vpcs", desk.scope())
+    record = record_of(desk)
+    first = lambda: create_pool(desk.ports, new, "test", pool_id=POOL_ID, record=record)  # noqa: E731
+    racing = desk.another(Interrupted(desk.store, first)).ports
+    with pytest.raises(ContendedError):
+        create_pool(racing, new, "test", pool_id=POOL_ID, record=record)
+    assert create_pool(racing, new, "test", pool_id=POOL_ID, record=record).pool_id == POOL_ID
 
 
 def test_a_pool_is_not_created_on_an_old_record(desk: Desk) -> None:

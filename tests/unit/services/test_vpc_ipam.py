@@ -26,6 +26,7 @@ from ipam.domain.owner import OwnerRecord
 from ipam.domain.pool import AllocationRules, Quota
 from ipam.services.approve import Verdict, decide
 from ipam.services.audit import note
+from ipam.services.doctor import examine, join_buddies
 from ipam.services.pending import mend
 from ipam.services.pools import NewPool, edit_pool
 from ipam.services.ports import NoVpcIpam, VpcIpamOrder
@@ -152,6 +153,7 @@ def test_an_exact_block_that_others_have_there_is_refused(place: Place) -> None:
     assert refused.value.vpc_ipam_pool_id == amazon.pool_id
     assert refused.value.code == "InvalidParameterValue"
     assert "conflicts" in refused.value.message
+    assert "open" not in desk.orders(pool.pool_id)
     settle(desk, amazon, pool, (theirs,))
 
 
@@ -165,6 +167,20 @@ def test_an_exact_block_that_has_cooled_is_given_back_for_the_order() -> None:
     assert early.value.until == NOON + 60_000
     assert amazon.blocks() == ["10.0.0.0/26"]
     desk.clock.advance(60)
+    assert desk.allocate(desk.request("b", cidr="10.0.0.0/26")).outcome == "allocated"
+    agree(desk, amazon, pool)
+
+
+def test_an_exact_block_that_could_not_be_given_back_is_asked_for_again() -> None:
+    """Amazon may answer the next time; what it refuses to take back is in use, for the time being."""
+    desk, amazon, pool = backed("10.0.0.0/24")
+    grant = desk.allocate(desk.request("a", cidr="10.0.0.0/26")).grant
+    desk.release("a", grant.allocation_id)
+    amazon.faults = iter(["lost-before", "refused", "refused"])
+    with pytest.raises(ServiceUnavailableError):
+        desk.allocate(desk.request("b", cidr="10.0.0.0/26"))
+    with pytest.raises(CidrNotFreeError):
+        desk.allocate(desk.request("b", cidr="10.0.0.0/26"))
     assert desk.allocate(desk.request("b", cidr="10.0.0.0/26")).outcome == "allocated"
     agree(desk, amazon, pool)
 
@@ -552,7 +568,7 @@ def test_a_slow_process_allocates_nothing_once_its_order_was_ended(place: Place)
     amazon.meanwhile = [sleep]
     with pytest.raises(ContendedError):
         desk.allocate(desk.request("a", 26))
-    assert desk.held(pool.pool_id) == amazon.blocks() == []
+    assert desk.held(pool.pool_id) == amazon.blocks() == desk.clock.slept == []
     assert desk.allocate(desk.request("a", 26)).outcome == "allocated"
     settle(desk, amazon, pool)
 
@@ -779,6 +795,21 @@ def test_what_amazon_refuses_to_take_back_does_not_keep_the_others(place: Place)
     assert failure == Failure("backed", refused)
     assert desk.cooling(pool.pool_id) == amazon.blocks() == ["10.0.0.0/26"]
     amazon.held[grants[0].vpc_ipam_allocation_id].resource_type = "custom"
+    settle(desk, amazon, pool)
+
+
+def test_a_repair_joins_what_is_free_though_amazon_does_not_answer(place: Place) -> None:
+    """A person at a keyboard may have no rights there, and needs none for this."""
+    desk, amazon, pool = place
+    grant = desk.allocate(desk.request("a", 26)).grant
+    desk.release("a", grant.allocation_id)
+    halves = (PutFree(pool.pool_id, half) for half in blocks("10.0.0.128/26", "10.0.0.192/26"))
+    split = PutAudit(note(desk.ports, pool.pool_id, "split", "test"))
+    desk.store.commit(Change((TakeFree(pool.pool_id, block("10.0.0.128/25")), *halves, split)))
+    amazon.faults = iter(["throttled"] * 9)
+    diagnosis = examine(desk.ports, lambda *_: None, history=False)
+    assert (diagnosis.violations, join_buddies(desk.ports, diagnosis)) == ((), 1)
+    assert desk.free(pool.pool_id) == ["10.0.0.64/26", "10.0.0.128/25"]
     settle(desk, amazon, pool)
 
 

@@ -36,13 +36,16 @@ from ipam.domain.change import (
     PutPool,
     PutProvisioned,
     PutScope,
+    PutTenant,
     RemoveAllocation,
     RemoveName,
     RemovePool,
     RemoveProvisioned,
     RemoveScope,
+    RemoveTenant,
     ReplacePool,
     ReplaceScope,
+    ReplaceTenant,
     SetLease,
     TakeCooling,
     TakeFree,
@@ -56,6 +59,7 @@ from ipam.domain.cidr import WIDTHS, Cidr
 from ipam.domain.owner import OwnerRecord
 from ipam.domain.plan import Plan
 from ipam.domain.pool import Pool, ProvisionedCidr, Scope
+from ipam.domain.tenant import Tenant
 from ipam.services.ports import Conflict, Refusal
 
 if TYPE_CHECKING:
@@ -80,6 +84,7 @@ REMOVALS = (
     RemovePool,
     RemoveName,
     RemoveProvisioned,
+    RemoveTenant,
 )
 """Operations that leave nothing where they were."""
 
@@ -109,6 +114,7 @@ class MemoryStore:
             tuple(record for record in records if isinstance(record, Scope)),
             tuple(record for record in records if isinstance(record, Pool)),
             tuple(record for record in records if isinstance(record, ProvisionedCidr)),
+            tuple(record for record in records if isinstance(record, Tenant)),
         )
 
     def free_blocks(self, pool_id: str, family: Family, length: int, limit: int) -> list[Cidr]:
@@ -296,9 +302,9 @@ class MemoryStore:
                 return current is not None and current.decision == "approved"
             case RemoveName(_, holder_id):
                 return current is not None and current == holder_id
-            case ReplaceScope(part) | ReplacePool(part) | RemoveScope(part):
+            case ReplaceScope(part) | ReplacePool(part) | ReplaceTenant(part) | RemoveScope(part):
                 return current is not None and current.version == part.version
-            case RemovePool(_, version):
+            case RemovePool(_, version) | RemoveTenant(_, version):
                 return current is not None and current.version == version
             case PutOwner(record):
                 return (0 if current is None else current.version) == record.version
@@ -382,6 +388,10 @@ def _key(operation: Operation) -> keys.Key:  # noqa: C901, PLR0911, PLR0912 - on
             return keys.pool(pool.pool_id)
         case TouchPool(pool_id) | RemovePool(pool_id):
             return keys.pool(pool_id)
+        case PutTenant(tenant) | ReplaceTenant(tenant):
+            return keys.tenant(tenant.account)
+        case RemoveTenant(account):
+            return keys.tenant(account)
         case PutName(name) | RemoveName(name):
             return keys.name(name)
         case PutProvisioned(block) | RemoveProvisioned(block):
@@ -405,7 +415,9 @@ def _record(operation: Operation) -> Any:  # noqa: PLR0911 - one a kind
             return record
         case SetLease(record) | PutPending(record):
             return record
-        case ReplaceScope(part) | ReplacePool(part):
+        case PutTenant(record):
+            return record
+        case ReplaceScope(part) | ReplacePool(part) | ReplaceTenant(part):
             return replace(part, version=part.version + 1)
         case _:
             return None
@@ -422,6 +434,7 @@ _TO_ITEM: dict[type, Callable[[Any], Item]] = {
     Pool: items.from_pool,
     ProvisionedCidr: items.from_provisioned,
     Scope: items.from_scope,
+    Tenant: items.from_tenant,
 }
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ipam.domain.cidr import Cidr
     from ipam.domain.owner import OwnerRecord
     from ipam.domain.pool import Pool, ProvisionedCidr, Scope, Tag
+    from ipam.domain.tenant import Tenant
 
 MAX_OPERATIONS: Final = 100
 """Items of one transaction (DynamoDB API reference, TransactWriteItems)."""
@@ -291,6 +292,28 @@ class RemoveProvisioned:
     block: ProvisionedCidr
 
 
+@dataclass(frozen=True, slots=True)
+class PutTenant:
+    """Let an account order, on the condition that it is no tenant yet."""
+
+    tenant: Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceTenant:
+    """Change a tenant, on the condition that its version is the one that `tenant` was made from; it counts on."""
+
+    tenant: Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTenant:
+    """Forget a tenant, on the condition of its version."""
+
+    account: str
+    version: int
+
+
 Operation = (
     TakeFree
     | PutFree
@@ -325,6 +348,9 @@ Operation = (
     | RemovePool
     | RemoveName
     | RemoveProvisioned
+    | PutTenant
+    | ReplaceTenant
+    | RemoveTenant
 )
 
 

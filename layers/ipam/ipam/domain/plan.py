@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ipam.domain.cidr import WIDTHS
@@ -19,6 +19,7 @@ from ipam.domain.pool import MAX_DEPTH, NO_QUOTA, REGIONAL, Space
 if TYPE_CHECKING:
     from ipam.domain.cidr import Cidr, Family
     from ipam.domain.pool import AllocationType, Pool, ProvisionedCidr, Scope, SourceResource, Tag
+    from ipam.domain.tenant import Tenant
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,16 @@ class Plan:
     """All scopes, pools and provisioned CIDRs, as they were when they were read."""
 
     def __init__(
-        self, scopes: tuple[Scope, ...], pools: tuple[Pool, ...], provisioned: tuple[ProvisionedCidr, ...]
+        self,
+        scopes: tuple[Scope, ...],
+        pools: tuple[Pool, ...],
+        provisioned: tuple[ProvisionedCidr, ...],
+        tenants: tuple[Tenant, ...] = (),
     ) -> None:
         """Index the plan."""
         self.scopes = {scope.scope_id: scope for scope in scopes}
         self.pools = {pool.pool_id: pool for pool in pools}
+        self.tenants = {tenant.account: tenant for tenant in tenants}
         self._names = {pool.name: pool for pool in pools}
         # A pool that divides a VPC has its space from the VPC: the pool which gave that goes on giving.
         self._sources = {pool.source_pool_id for pool in pools if pool.source_resource is None}
@@ -129,6 +135,13 @@ class Plan:
         pool = self.named(pool_id)
         cidrs = tuple(block.cidr for block in self.provisioned(pool_id))
         return Space(pool_id, pool.name, cidrs, pool.quota, pool.cooling_seconds, pool.rules)
+
+    def space_for(self, pool_id: str, account: str) -> Space:
+        """Tell what a pool has to give from, and how much of it an account may hold."""
+        space = self.space(pool_id)
+        tenant = self.tenants.get(account)
+        quota = None if tenant is None else tenant.quota(pool_id)
+        return space if quota is None else replace(space, quota=quota)
 
     def children(self, parent_id: str) -> list[Pool]:
         """The pools whose space comes from a pool or scope, by name."""

@@ -174,7 +174,7 @@ def _from_pool(order: Order, plan: Plan, pool: Pool) -> Allocated:
     if not request.by_administrator:
         check_shared(order.ports, pool, request.account)
     rules.check_tags(pool.name, request.tags)
-    space = plan.space(pool.pool_id)
+    space = plan.space_for(pool.pool_id, request.account)
     if request.ask.preview_token:
         return redeem(order, space)
     asked = request.ask.netmask_length if request.ask.cidr is None else request.ask.cidr.length

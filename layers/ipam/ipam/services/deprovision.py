@@ -8,7 +8,7 @@ CIDR then goes on cooling in the parent: the whole CIDR does, until the last of 
 lost nothing, and the next one goes on from there.
 
 A subnet pool's CIDR is the VPC's own allocation and stays its holder's. What still cools in it cannot go on cooling
-there, and has to be waited for.
+there, and has to be waited for. What Amazon VPC IPAM gave has to go back there before anything else becomes of it.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def deprovision(  # noqa: PLR0913 - what is given back, and how
     Raises:
         NoSuchPoolError: there is no such pool.
         CidrNotInPoolError: the pool does not have it, or has it no more.
-        InUseError: it is in use; with `cascade`, something cools that has to be waited for.
+        InUseError: it is in use; with `cascade`, something cools that has to be waited for, or that Amazon VPC IPAM
+            does not take back.
         ContendedError: others were always faster.
         OutOfTimeError: there is more to do than the time that is left.
     """
@@ -136,7 +137,11 @@ class _Run:
                     release_by_administrator(self.ports, held, self.cause, self.deadline)
 
     def parts(self, *, cascade: bool) -> _Parts | None:
-        """Tell how the CIDR is taken out of its pool; None: it cannot be now, because somebody is at it."""
+        """Tell how the CIDR is taken out of its pool; None: it cannot be now, because somebody is at it.
+
+        Raises:
+            InUseError: something cools in it that cannot go on cooling in the parent.
+        """
         cidr, pool_id = self.block.cidr, self.pool.pool_id
         reclaim(self.ports, self.plan.space(pool_id), cidr.family, cidr, self.deadline)
         # Upkeep by a plan that is older than the CIDR may have joined it with its neighbour.
@@ -145,19 +150,21 @@ class _Run:
         if free is not None:
             rest = (PutFree(pool_id, each) for each in remainders(free, cidr))
             return _Parts((TakeFree(pool_id, free), *rest), 0)
-        return self._cooling_parts() if cascade else None
-
-    def _cooling_parts(self) -> _Parts | None:
-        """Tell how a CIDR is taken out of its pool in which something cools.
-
-        Raises:
-            InUseError: it cannot go on cooling in the parent.
-        """
-        pool_id, cidr = self.pool.pool_id, self.block.cidr
         cools = [each for each in self.ports.store.cooling(pool_id, MAX_COOLING) if cidr.contains(each.cidr)]
-        # The parent of a subnet pool has a holder for the CIDR; and what Amazon VPC IPAM gave goes back there first.
-        stays = (each for each in cools if each.vpc_ipam_allocation_id or self.pool.source_resource is not None)
-        refuse_if_used(str(cidr), (cooling(each) for each in stays))
+        refuse_if_used(str(cidr), (cooling(each) for each in cools if self._stays(each)))
+        return self._cooling_parts(cools) if cascade else None
+
+    def _stays(self, block: CoolingBlock) -> bool:
+        """Whether something cannot go on cooling in the parent.
+
+        The parent of a subnet pool has a holder for it; and what Amazon VPC IPAM gave goes back there first.
+        """
+        due = block.until <= self.ports.clock.now()
+        return bool(block.vpc_ipam_allocation_id) or (self.pool.source_resource is not None and not due)
+
+    def _cooling_parts(self, cools: list[CoolingBlock]) -> _Parts | None:
+        """Tell how a CIDR is taken out of its pool in which something cools."""
+        pool_id, cidr = self.pool.pool_id, self.block.cidr
         free = [each for each in self.ports.store.all_free(pool_id, cidr.family) if cidr.contains(each)]
         blocks: list[Part] = [*free, *cools]
         blocks.sort(key=_cidr)

@@ -6,11 +6,13 @@ a real one stays. So what is found is looked for again, and only what every read
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ipam.domain.cidr import WIDTHS
+from ipam.domain.errors import ServiceUnavailableError, VpcIpamRefusedError
 from ipam.services import soundness
 from ipam.services.plan import current_plan
 from ipam.services.ports import NoDeadline
@@ -99,9 +101,11 @@ def join_buddies(ports: Ports, diagnosis: Diagnosis) -> int:
     plan = current_plan(ports, fresh=True)
     found = {(finding.pool_id, finding.cidr.family) for finding in diagnosis.hints if finding.cidr is not None}
     for pool_id, family in sorted(found):
-        for _ in range(MAX_JOINING):
-            if not reclaim(ports, plan.space(pool_id), family, None, NoDeadline()):
-                break
+        # What Amazon VPC IPAM does not take back goes on cooling, which is nothing to what is free.
+        with contextlib.suppress(ServiceUnavailableError, VpcIpamRefusedError):
+            for _ in range(MAX_JOINING):
+                if not reclaim(ports, plan.space(pool_id), family, None, NoDeadline()):
+                    break
     return len(found)
 
 

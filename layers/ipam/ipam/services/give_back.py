@@ -53,7 +53,7 @@ def free_what_was_given_back(ports: Ports, pool_id: str, chosen: Cidr, deadline:
     due = ports.store.cooling(pool_id, MAX_COOLING, until=ports.clock.now())
     done = False
     for cooled in due:
-        if cooled.vpc_ipam_allocation_id and cooled.cidr.overlaps(chosen):
+        if cooled.cidr.overlaps(chosen):
             deadline.ensure()
             done |= _free(ports, cooled)
     return done

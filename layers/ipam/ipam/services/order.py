@@ -72,6 +72,10 @@ MAX_COOLING: Final = 10_000
 """Cooling blocks that are looked at to explain a refusal."""
 
 
+EVERYTHING: Final = -1
+"""A netmask length that is waited for in vain: all that can be made free is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """How a request may wait for an administrator.
@@ -227,7 +231,7 @@ class Order:
             ContendedError: there may be, but others were always faster.
         """
         # Within limits a free block that is large enough may be one that is of no use.
-        wanted = None if self._limits(space).any else self.exact or length
+        wanted = EVERYTHING if self._limits(space).any else self.exact or length
         for attempt in range(MAX_ATTEMPTS):
             again = end_previews(self.ports, space, self.deadline)
             again |= reclaim(self.ports, space, self._family, wanted, self.deadline)

@@ -98,7 +98,7 @@ def create_pool(
         cause: who wants it, for the audit record.
         pool_id: its id, where that follows from what asks for it: the same again gives the pool that is there, and
             writes nothing.
-        record: what else belongs to the same change.
+        record: what else belongs to the same change; with it there is one try only.
 
     Raises:
         InvalidPoolError: it could not work where it is meant to stand.
@@ -107,7 +107,8 @@ def create_pool(
     """
     chosen = pool_id or ids.POOL_PREFIX + ports.chance.hex_digits(ids.POOL_DIGITS)
     pool = new.as_pool(chosen, ports.clock.now())
-    for attempt in range(MAX_ATTEMPTS):
+    attempts = MAX_ATTEMPTS if record is None else 1
+    for attempt in range(attempts):
         plan = current_plan(ports, fresh=True)
         present = plan.pools.get(chosen)
         if present is not None and replace(pool, created=present.created, version=present.version) == present:
@@ -126,7 +127,7 @@ def create_pool(
         if change_plan(ports, operations):
             return pool
         back_off(ports, attempt)
-    raise ContendedError(pool.name, MAX_ATTEMPTS)
+    raise ContendedError(pool.name, attempts)
 
 
 def edit_pool(ports: Ports, pool_id: str, change: Callable[[Pool], Pool], cause: str) -> Pool:

@@ -50,8 +50,9 @@ def reclaim(ports: Ports, space: Space, family: Family, wanted: Cidr | int | Non
 
     Raises:
         OutOfTimeError: there is more to do than the time that is left.
-        ServiceUnavailableError: all there was to do is done, but what Amazon VPC IPAM did not take back still cools.
-        VpcIpamRefusedError: so, and it will not take it back.
+        ServiceUnavailableError: Amazon VPC IPAM did not answer, and what it has to take back goes on cooling: something
+            of it, or what is waited for. All else is done.
+        VpcIpamRefusedError: so, and it does not take it back; only where nothing is waited for.
     """
     run = _Run(ports, space, family, wanted)
     for _ in range(MAX_BATCHES):
@@ -60,7 +61,7 @@ def reclaim(ports: Ports, space: Space, family: Family, wanted: Cidr | int | Non
     run.join_free(deadline)
     if run.changed:
         ports.memory.forget_free(space.pool_id)
-    if wanted is None and run.failure is not None:
+    if run.failure is not None and (wanted is None or run.may_be_answered):
         raise run.failure
     return run.changed or run.beaten or run.satisfied
 
@@ -82,6 +83,11 @@ class _Run:
             self._note_free(block)
             if len(self._free) >= MAX_FREE:
                 break
+
+    @property
+    def may_be_answered(self) -> bool:
+        """Whether what is waited for is not free, and may be when Amazon VPC IPAM answers again."""
+        return not self.satisfied and isinstance(self.failure, ServiceUnavailableError)
 
     def free_cooled(self, deadline: Deadline) -> bool:
         """Make a batch of cooled blocks free, each joined with its free buddies; say whether to go on."""

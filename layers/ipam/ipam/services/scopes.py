@@ -71,7 +71,7 @@ def create_scope(  # noqa: PLR0913 - what a scope is
         tags: for people.
         scope_id: its id, where that follows from what asks for it: the same again gives the scope that is there.
         is_default: whether the plan begins with it.
-        record: what else belongs to the same change.
+        record: what else belongs to the same change; with it there is one try only.
 
     Raises:
         NameTakenError: the plan has the name already; or it has a scope of that id, but not as described.
@@ -79,7 +79,8 @@ def create_scope(  # noqa: PLR0913 - what a scope is
     """
     chosen = scope_id or _new_id(ports)
     scope = Scope(chosen, name, scope_type, description, ports.clock.now(), tags, is_default)
-    for attempt in range(MAX_ATTEMPTS):
+    attempts = MAX_ATTEMPTS if record is None else 1
+    for attempt in range(attempts):
         plan = current_plan(ports, fresh=True)
         present = plan.scopes.get(scope.scope_id)
         if present is not None and replace(scope, created=present.created, version=present.version) == present:
@@ -89,7 +90,7 @@ def create_scope(  # noqa: PLR0913 - what a scope is
         if change_plan(ports, [*_creation(ports, scope, cause), *([] if record is None else [record])]):
             return scope
         back_off(ports, attempt)
-    raise ContendedError(name, MAX_ATTEMPTS)
+    raise ContendedError(name, attempts)
 
 
 def ensure_default_scopes(ports: Ports, cause: str) -> None:

@@ -114,7 +114,9 @@ def _found_or_created(
             # By a duplicate of this request, which has created it, or by another part of the plan.
             if find() is None:
                 raise
-        back_off(ports, attempt)
+        except ContendedError:
+            # Another request was served meanwhile, or the parent has changed: what to do is decided anew.
+            back_off(ports, attempt)
     raise ContendedError(turn.owner.name, MAX_ATTEMPTS)
 
 

@@ -91,7 +91,7 @@ def _cooling_in(ports: Ports, pool: Pool, cidr: Cidr | None) -> Iterator[str]:
     """Name the blocks that cool in a pool, or in one block of it, and are not to become free yet."""
     now = ports.clock.now()
     for each in ports.store.cooling(pool.pool_id, COUNTED):
-        if (cidr is None or cidr.overlaps(each.cidr)) and (each.until > now or each.vpc_ipam_allocation_id):
+        if (cidr is None or cidr.overlaps(each.cidr)) and each.until > now:
             yield cooling(each)
 
 

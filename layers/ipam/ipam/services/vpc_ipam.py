@@ -201,8 +201,8 @@ class _Ordering:
         except PermanentError:
             self._give_back(written, chosen)
             raise
-        if allocated is None or allocated.grant.vpc_ipam_allocation_id != chosen.allocation_id:
-            # It cannot be had here, or another delivery has been served meanwhile.
+        if allocated is None or allocated.outcome == "kept":
+            # It cannot be had here; or another delivery was served meanwhile, perhaps with this very block.
             self._give_back(written, chosen)
             self._unusable += (chosen.cidr,)
         return allocated

@@ -32,6 +32,7 @@ from ipam.domain.pool import (
     SourceResource,
     Strategy,
 )
+from ipam.domain.tenant import Standing, Tenant
 
 if TYPE_CHECKING:
     from ipam.domain.cidr import Cidr, Family
@@ -238,6 +239,45 @@ def to_provisioned(item: Item) -> ProvisionedCidr:
 def from_name(name: str, holder_id: str) -> Item:
     """Write a reserved name."""
     return _pack(keys.name(name), holder_id=holder_id)
+
+
+def from_tenant(tenant: Tenant) -> Item:
+    """Write a tenant."""
+    return _pack(
+        keys.tenant(tenant.account),
+        account=tenant.account,
+        name=tenant.name,
+        unit=tenant.unit,
+        standing=tenant.standing,
+        quotas=[_from_tenant_quota(pool_id, quota) for pool_id, quota in tenant.quotas],
+        generation=tenant.generation,
+        previous_until=tenant.previous_until,
+        created=tenant.created,
+        version=tenant.version,
+    )
+
+
+def _from_tenant_quota(pool_id: str, quota: Quota) -> dict[str, Any]:
+    limits = {"allocations": quota.allocations, "units": quota.units}
+    return {"pool_id": pool_id} | {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def to_tenant(item: Item) -> Tenant:
+    """Read a tenant."""
+    quotas = (entry["M"] for entry in _list(item, "quotas"))
+    return Tenant(
+        account=_text(item, "account"),
+        name=_text(item, "name"),
+        unit=_text(item, "unit"),
+        created=_number(item, "created"),
+        standing=cast("Standing", _text(item, "standing")),
+        quotas=tuple(
+            (_text(each, "pool_id"), Quota(_optional(each, "allocations"), _optional(each, "units"))) for each in quotas
+        ),
+        generation=_number(item, "generation"),
+        previous_until=_optional(item, "previous_until"),
+        version=_number(item, "version"),
+    )
 
 
 def from_free(pool_id: str, cidr: Cidr) -> Item:

@@ -8,6 +8,7 @@ Items and their keys (`PK` and `SK`, both strings):
 | Pool        | PLAN             | POOL#<pool id>                          |
 | Provisioned | PLAN             | CIDR#<pool id>#<block>                  |
 | Name        | PLAN             | NAME#<name>                             |
+| Tenant      | PLAN             | TENANT#<account>                        |
 | Free        | FREE#<pool id>   | <family>#<host bits>#<first>            |
 | Allocation  | USED#<pool id>   | <block>                                 |
 | Cooling     | COOL#<pool id>   | <until>#<block>                         |
@@ -73,6 +74,8 @@ Conditions, as they are sent, and the invariant that each guards:
 | allocation_id = :id                                            | Provisioned | I3 what goes back is what came       |
 | holder_id = :id                                                | Name        | a name is given back by its holder   |
 | attribute_not_exists(PK)                                       | Scope, Pool | ids are unique                       |
+| attribute_not_exists(PK)                                       | Tenant      | an account is a tenant once          |
+| version = :version                                             | Tenant      | no decision on an old record         |
 | attribute_not_exists(PK)                                       | Provisioned | I3 what is provisioned is so once    |
 | attribute_not_exists(PK)                                       | Name        | names are unique                     |
 | attribute_not_exists(PK)                                       | Audit       | I6 what is written down stays        |
@@ -122,6 +125,11 @@ def pool(pool_id: str) -> Key:
 def provisioned(pool_id: str, cidr: Cidr) -> Key:
     """Key of a provisioned CIDR."""
     return Key(PLAN, f"CIDR#{pool_id}#{block(cidr)}")
+
+
+def tenant(account: str) -> Key:
+    """Key of a tenant."""
+    return Key(PLAN, f"TENANT#{account}")
 
 
 def name(text: str) -> Key:

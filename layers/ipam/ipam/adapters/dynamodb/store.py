@@ -89,7 +89,7 @@ class DynamoDbStore:
     @_translated
     def plan(self) -> Plan:
         """See the port."""
-        scopes, pools, provisioned = [], [], []
+        scopes, pools, provisioned, tenants = [], [], [], []
         for item in self._query(keys.PLAN):
             match item[keys.SORT_KEY]["S"].split("#", 1)[0]:
                 case "SCOPE":
@@ -98,9 +98,11 @@ class DynamoDbStore:
                     pools.append(items.to_pool(item))
                 case "CIDR":
                     provisioned.append(items.to_provisioned(item))
+                case "TENANT":
+                    tenants.append(items.to_tenant(item))
                 case _:
                     continue
-        return Plan(tuple(scopes), tuple(pools), tuple(provisioned))
+        return Plan(tuple(scopes), tuple(pools), tuple(provisioned), tuple(tenants))
 
     @_translated
     def free_blocks(self, pool_id: str, family: Family, length: int, limit: int) -> list[Cidr]:

@@ -25,13 +25,16 @@ from ipam.domain.change import (
     PutPool,
     PutProvisioned,
     PutScope,
+    PutTenant,
     RemoveAllocation,
     RemoveName,
     RemovePool,
     RemoveProvisioned,
     RemoveScope,
+    RemoveTenant,
     ReplacePool,
     ReplaceScope,
+    ReplaceTenant,
     SetLease,
     TakeCooling,
     TakeFree,
@@ -66,10 +69,13 @@ class Writes:
         match operation:
             case TakeFree() | TakeCooling() | TakePending() | RemoveAllocation() | EndLease() | UseApproval():
                 return self._take(operation)
-            case RemoveScope() | RemovePool() | RemoveName() | RemoveProvisioned():
+            case RemoveScope() | RemovePool() | RemoveName() | RemoveProvisioned() | RemoveTenant():
                 return self._remove(operation)
             case ReplaceScope(scope):
                 return self._put(items.from_scope(replace(scope, version=scope.version + 1)), *_version(scope.version))
+            case ReplaceTenant(tenant):
+                changed = items.from_tenant(replace(tenant, version=tenant.version + 1))
+                return self._put(changed, *_version(tenant.version))
             case ReplacePool(pool):
                 return self._put(items.from_pool(replace(pool, version=pool.version + 1)), *_version(pool.version))
             case TouchScope(scope_id):
@@ -130,6 +136,8 @@ class Writes:
                 return self._delete(keys.scope(scope.scope_id), *_version(scope.version))
             case RemovePool(pool_id, version):
                 return self._delete(keys.pool(pool_id), *_version(version))
+            case RemoveTenant(account, version):
+                return self._delete(keys.tenant(account), *_version(version))
             case RemoveName(name, holder_id):
                 return self._delete(keys.name(name), "holder_id = :id", {":id": {"S": holder_id}})
             case RemoveProvisioned(block):
@@ -234,6 +242,8 @@ def _new_item(operation: Operation) -> Item:  # noqa: C901, PLR0911 - one a kind
             return items.from_name(name, holder_id)
         case PutProvisioned(block):
             return items.from_provisioned(block)
+        case PutTenant(tenant):
+            return items.from_tenant(tenant)
         case PutApproval(approval):
             return items.from_approval(approval)
         case PutPending(order):
