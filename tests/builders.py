@@ -20,6 +20,7 @@ from ipam.services.reclaim import reclaim
 from ipam.services.release import Outcome, ReleaseRequest, abandon, release, release_in_stack
 from ipam.services.revise import revise
 from ipam.services.scopes import create_scope
+from ipam.services.tenancy import add_tenant
 from ipam.services.verify import verify
 from tests.outside import Outside
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ipam.domain.cidr import Family
     from ipam.domain.owner import Grant, OwnerRecord
     from ipam.domain.pool import AllocationType, Pool
+    from ipam.domain.tenant import Tenant
     from ipam.services.ports import Deadline, Store
 
 NOON = 1_800_000_000_000
@@ -106,7 +108,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         others = (self.outside.organization, self.outside.happenings, self.outside.redelivery)
-        self.ports = Ports(self.store, self.clock, self.chance, Memory(), *others)
+        self.ports = Ports(self.store, self.clock, self.chance, Memory(), *others, aliases=self.outside.aliases)
 
     def another(self, store: Store | None = None) -> Desk:
         """Open a desk beside this one, with a memory of its own."""
@@ -122,6 +124,10 @@ class Desk:
         for cidr in cidrs:
             self.provision(pool.pool_id, cidr)
         return pool
+
+    def tenant(self, account: str = ACCOUNT, **facts: Any) -> Tenant:
+        """Let an account order."""
+        return add_tenant(self.ports, account, lambda tenant: replace(tenant, **facts), "test")
 
     def provision(self, pool_id: str, cidr: str, token: str | None = None) -> Cidr:
         """Give a pool an exact block."""

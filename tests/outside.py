@@ -80,6 +80,30 @@ class WayBack:
         self.taken.append(json.loads(event))
 
 
+class Doors:
+    """The ways in for tenants: who has one, and to which version; a `shut` service does nothing."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, int] = {}
+        self.live = 1
+        self.shut = False
+
+    def let_in(self, account: str) -> bool:
+        """See the port."""
+        self._answer()
+        before, self.open[account] = self.open.get(account), self.live
+        return before != self.live
+
+    def shut_out(self, account: str) -> None:
+        """See the port."""
+        self._answer()
+        self.open.pop(account, None)
+
+    def _answer(self) -> None:
+        if self.shut:
+            raise ServiceUnavailableError("AWS Lambda", "TooManyRequestsException")
+
+
 @dataclass
 class Outside:
     """All of them."""
@@ -87,3 +111,4 @@ class Outside:
     organization: Chart = field(default_factory=Chart)
     happenings: Listeners = field(default_factory=Listeners)
     redelivery: WayBack = field(default_factory=WayBack)
+    aliases: Doors = field(default_factory=Doors)

@@ -1,4 +1,4 @@
-"""Scopes, pools, CIDRs and allocations of a stack, event by event, each delivered twice, as CloudFormation sends them."""
+"""Scopes, pools, CIDRs and allocations of a stack, event by event as CloudFormation sends them, each twice."""
 
 from __future__ import annotations
 
@@ -248,14 +248,13 @@ def test_a_replacement_stands_beside_what_it_replaces(stage: PlanStage) -> None:
     other = stage.create("IpamPool", "Other", AddressFamily="ipv4", IpamScopeId="private", Name="other")
     pool = stage.create("IpamPool", "Leaf", AddressFamily="ipv4", IpamScopeId="private", SourceIpamPoolId="top")
     new = stage.update(pool, SourceIpamPoolId="other")
-    assert stage.outcome == "replaced" or new.physical_id != pool.physical_id
+    assert new.physical_id != pool.physical_id
     assert {stage.pool(new).source_pool_id} == {other.physical_id}
     assert stage.pool(pool).name != stage.pool(new).name
     back = stage.update(new, SourceIpamPoolId="top")
     assert (back.physical_id, back.data["Name"]) == (pool.physical_id, pool.data["Name"])
     assert stage.delete(new)["Status"] == "SUCCESS"
-    assert stage.pool(pool)
-    assert len(stage.pools()) == 3
+    assert stage.pools() == sorted(["top", "other", stage.pool(pool).name])
 
 
 def test_a_replacement_needs_a_name_of_its_own(stage: PlanStage, top: Resource, leaf: Resource) -> None:
@@ -299,7 +298,7 @@ def test_a_replacement_that_nobody_learned_of_goes_with_the_rollback(stage: Plan
 
 
 def test_a_pool_in_use_is_not_deleted(stage: PlanStage, top: Resource, leaf: Resource) -> None:
-    """The Reason lists the first few of its users, child pools and allocations; the same Delete works once they are gone."""
+    """The Reason lists the first few of its users, child pools and allocations; once they are gone it works."""
     held = [
         stage.create("IpamAllocation", f"Net{number}", IpamPoolId=leaf.physical_id, NetmaskLength="24")
         for number in range(7)
@@ -328,7 +327,7 @@ def test_cascade_takes_everything_along(stage: PlanStage, top: Resource) -> None
 
 
 def test_a_vpcs_space_is_divided(stage: PlanStage, leaf: Resource) -> None:
-    """SourceResource makes the pool of a VPC's subnets; the VPC is kept while it is divided, and free to go afterwards."""
+    """SourceResource makes the pool of a VPC's subnets; the VPC is kept while it is divided, and may go afterwards."""
     vpc = stage.create("IpamAllocation", "Vpc", IpamPoolId=leaf.physical_id, Cidr="10.0.4.0/22", AllocationType="vpc")
     subnets = stage.create(
         "IpamPool",
@@ -345,7 +344,7 @@ def test_a_vpcs_space_is_divided(stage: PlanStage, leaf: Resource) -> None:
         ProvisionedCidrs=[{"Cidr": "10.0.4.0/22"}],
     )
     pool = stage.pool(subnets)
-    assert (pool.locale, pool.allocation_types) == ("eu-central-1", {"subnet"})
+    assert (pool.locale, sorted(pool.allocation_types)) == ("eu-central-1", ["subnet"])
     assert pool.source_resource == SourceResource(VPC, "222222222222", "eu-central-1")
     assert stage.provisioned(subnets) == ["10.0.4.0/22"]
     assert "pool" in stage.delete(vpc)["Reason"]
@@ -636,7 +635,7 @@ def test_a_delete_needs_no_properties_that_make_sense(stage: PlanStage, leaf: Re
 def test_a_store_that_fails_has_the_event_delivered_again(stage: PlanStage, leaf: Resource) -> None:
     """No answer is given for what is not done; the next delivery does it."""
     delete = stage.request("Delete", leaf)
-    stage.restart(Faulty(stage.desk.store, iter(["none", "none", "lost-before"])))  # type: ignore[arg-type]
+    stage.restart(Faulty(stage.desk.store, iter(["none", "none", "lost-before"])))
     with pytest.raises(UnansweredError):
         stage.deliver(delete)
     assert stage.outcome == "retried"
@@ -692,7 +691,7 @@ def test_the_store_unavailable_is_no_refusal(stage: PlanStage, leaf: Resource) -
     """An Update that the store did not answer is tried again, and the pool is then as wanted."""
     new = Resource(leaf.kind, leaf.name, leaf.properties | {"Description": "new"}, leaf.physical_id)
     update = stage.updating(leaf, new)
-    stage.restart(Faulty(stage.desk.store, iter(["lost-after"])))  # type: ignore[arg-type]
+    stage.restart(Faulty(stage.desk.store, iter(["lost-after"])))
     with pytest.raises(UnansweredError, match=StoreUnavailableError.__name__):
         stage.deliver(update)
     stage.restart(stage.desk.store.inner)  # type: ignore[attr-defined]

@@ -79,6 +79,11 @@ CN_CIDR_ACTIONS = {
     "secretsmanager:GetSecretValue",
     "sqs:SendMessage",
 }
+ADDRESS_PLAN_ACTIONS = CN_CIDR_ACTIONS - {
+    "dynamodb:ConditionCheckItem",
+    "events:PutEvents",
+    "secretsmanager:GetSecretValue",
+}
 UPKEEP_ACTIONS = {
     "dynamodb:DeleteItem",
     "dynamodb:GetItem",
@@ -92,7 +97,14 @@ UPKEEP_ACTIONS = {
 }
 
 
-@pytest.mark.parametrize(("role", "wanted"), [("CnCidrRole", CN_CIDR_ACTIONS), ("UpkeepRole", UPKEEP_ACTIONS)])
+@pytest.mark.parametrize(
+    ("role", "wanted"),
+    [
+        ("CnCidrRole", CN_CIDR_ACTIONS),
+        ("AddressPlanRole", ADDRESS_PLAN_ACTIONS),
+        ("UpkeepRole", UPKEEP_ACTIONS),
+    ],
+)
 def test_a_role_may_do_what_its_function_does_and_no_more(
     template: dict[str, Any], role: str, wanted: set[str]
 ) -> None:
@@ -137,10 +149,29 @@ def test_upkeep_hands_over_to_the_alias_that_stacks_are_given(template: dict[str
     assert resources["TellWhatHappens"]["Fn::Sub"].endswith(":event-bus/default")
 
 
+@pytest.mark.parametrize(
+    ("role", "wanted"),
+    [
+        ("CnCidrRole", ["ec2:AllocateIpamPoolCidr", "ec2:GetIpamPoolCidrs", "ec2:ReleaseIpamPoolAllocation"]),
+        ("AddressPlanRole", ["ec2:AllocateIpamPoolCidr", "ec2:GetIpamPoolCidrs", "ec2:ReleaseIpamPoolAllocation"]),
+        ("UpkeepRole", ["ec2:GetIpamPoolAllocations", "ec2:ReleaseIpamPoolAllocation"]),
+    ],
+)
+def test_amazon_vpc_ipam_is_used_only_where_a_parameter_names_its_pools(
+    template: dict[str, Any], role: str, wanted: list[str]
+) -> None:
+    """Each of the actions is allowed on those pools and on nothing else, and by default on none."""
+    conditional = [each["Fn::If"] for each in template["Resources"][role]["Properties"]["Policies"] if "Fn::If" in each]
+    (policy,) = (given for condition, given, _ in conditional if condition == "HasVpcIpamPools")
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert (statement["Action"], statement["Resource"]) == (wanted, {"Ref": "VpcIpamPoolArns"})
+    assert template["Parameters"]["VpcIpamPoolArns"]["Default"] == ""
+
+
 def test_nobody_else_may_invoke_unless_a_parameter_says_so(template: dict[str, Any]) -> None:
     """Every permission has a condition, is for the alias alone, and the parameters let nobody in by default.
 
-    The schedule's own is the only other one.
+    The schedule's own is the only other one: the address plan is for principals of the network account, who need none.
     """
     permissions = of_type(template, "AWS::Lambda::Permission")
     assert len(permissions) == 12
@@ -172,6 +203,15 @@ def test_nobody_else_may_invoke_unless_a_parameter_says_so(template: dict[str, A
             ["reader", "arn:aws:iam::222222222222:user/reader", "arn:aws:iam::222222222222:role/*", "*"],
         ),
         (
+            "VpcIpamPoolArns",
+            ["", "arn:aws:ec2::111111111111:ipam-pool/ipam-pool-0123456789abcdef0"],
+            [
+                "*",
+                "arn:aws:ec2::111111111111:ipam-pool/*",
+                "arn:aws:ec2:eu-central-1:111111111111:ipam-pool/ipam-pool-0",
+            ],
+        ),
+        (
             "ResponseEndpoint",
             ["", "https://localhost:4566", "https://localhost:4566/bucket"],
             ["http://localhost:4566", "https://user@localhost", "https://localhost/", "https://localhost/a?b"],
@@ -187,30 +227,44 @@ def test_a_parameter_takes_only_what_it_means(
     assert [value for value in refused if re.search(pattern, value)] == []
 
 
-def test_a_request_that_fails_is_kept_and_heard_of(template: dict[str, Any]) -> None:
+@pytest.mark.parametrize("function", ["CnCidrFunction", "AddressPlanFunction"])
+def test_a_request_that_fails_is_kept_and_heard_of(template: dict[str, Any], function: str) -> None:
     """After two retries Lambda puts it on an encrypted queue, and an alarm watches that queue."""
-    config = template["Resources"]["CnCidrFunctionEventInvokeConfig"]["Properties"]
+    config = template["Resources"][f"{function}EventInvokeConfig"]["Properties"]
     assert config["MaximumRetryAttempts"] == 2
     assert config["Qualifier"] == "live"
     assert config["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
     assert template["Resources"]["DeadLetterQueue"]["Properties"]["SqsManagedSseEnabled"] is True
     alarm = template["Resources"]["DeadLetterQueueAlarm"]["Properties"]
     assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["DeadLetterQueue", "QueueName"]}}]
+    own = [{"Name": "FunctionName", "Value": {"Ref": function}}]
+    alarms = [each["Properties"] for each in of_type(template, "AWS::CloudWatch::Alarm").values()]
+    watched = {each["MetricName"] for each in alarms if each.get("Dimensions") == own}
+    assert {"Errors", "DestinationDeliveryFailures"} <= watched
 
 
 def test_what_a_person_must_see_raises_an_alarm(template: dict[str, Any]) -> None:
-    """The outcomes that need a person are counted from the log, and each has an alarm on its count."""
+    """The outcomes that need a person are counted from both logs, and each has an alarm on its count."""
     filters = of_type(template, "AWS::Logs::MetricFilter")
-    outcomes = {re.sub(r'.*"(.+)".*', r"\1", each["Properties"]["FilterPattern"]) for each in filters.values()}
-    assert outcomes == {"unverified-delete", "forged", "undelivered", "failed"}
+    for log in ("CnCidrLogGroup", "AddressPlanLogGroup"):
+        patterns = [
+            each["Properties"]["FilterPattern"]
+            for each in filters.values()
+            if each["Properties"]["LogGroupName"] == {"Ref": log}
+        ]
+        outcomes = {re.sub(r'.*"(.+)".*', r"\1", pattern) for pattern in patterns}
+        assert outcomes == {"unverified-delete", "forged", "undelivered", "failed"}
     counted = {each["Properties"]["MetricTransformations"][0]["MetricName"] for each in filters.values()}
     watched = {each["Properties"]["MetricName"] for each in of_type(template, "AWS::CloudWatch::Alarm").values()}
     assert counted <= watched
 
 
-def test_three_tries_fit_into_the_service_timeout_that_is_recommended(template: dict[str, Any]) -> None:
-    """ServiceTimeout: 300 leaves room for three timeouts and 180 seconds of pauses between asynchronous tries."""
-    assert 3 * template["Resources"]["CnCidrFunction"]["Properties"]["Timeout"] + 180 < 300
+@pytest.mark.parametrize(("function", "seconds"), [("CnCidrFunction", 300), ("AddressPlanFunction", 600)])
+def test_three_tries_fit_into_the_service_timeout_that_is_recommended(
+    template: dict[str, Any], function: str, seconds: int
+) -> None:
+    """The ServiceTimeout leaves room for three timeouts and 180 seconds of pauses between asynchronous tries."""
+    assert 3 * template["Resources"][function]["Properties"]["Timeout"] + 180 < seconds
 
 
 def test_upkeep_runs_on_a_schedule_and_one_at_a_time(template: dict[str, Any]) -> None:

@@ -18,13 +18,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from ipam.adapters.memory import MemoryStore
 from ipam.domain.cidr import WIDTHS, Cidr
 from ipam.domain.errors import (
+    AllocationRuleError,
     CidrNotFreeError,
     CidrNotInPoolError,
     InUseError,
     IpamError,
+    MissingTagError,
     NameTakenError,
+    NetmaskLengthError,
+    NoSuchPoolError,
     NoSuchPreviewError,
     PoolExhaustedError,
+    PoolMismatchError,
+    QuotaExceededError,
     StoreUnavailableError,
 )
 from ipam.domain.owner import digest
@@ -32,10 +38,10 @@ from ipam.domain.pool import AllocationRules, Quota, units
 from ipam.services.deprovision import deprovision
 from ipam.services.leases import MAX_NOTICE, NOTICE_SHARE
 from ipam.services.order import Allocated, AllocateRequest
-from ipam.services.plan import current_plan
 from ipam.services.pools import NewPool, create_pool, delete_pool, edit_pool
 from ipam.services.ports import NoDeadline
 from ipam.services.provision import provision
+from ipam.services.release import release
 from ipam.services.release_by_administrator import release_by_administrator
 from ipam.services.upkeep import keep_up
 from tests.builders import ACCOUNT, REGION, STACK, Desk, FixedClock, SeededChance
@@ -44,11 +50,11 @@ from tests.invariants import check
 from tests.orders import from_pools, limited, previewed, redeeming, tagged, token_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from ipam.domain.allocation import Allocation
     from ipam.domain.cidr import Family
     from ipam.domain.owner import Grant
+    from ipam.domain.plan import Ask
     from ipam.domain.pool import AllocationType, Pool, Strategy, Tag
     from tests.faults import Fault
 
@@ -95,16 +101,15 @@ class Held:
 
 @dataclass
 class Node:
-    """A pool, or the scope."""
+    """A pool, or the scope, which is none."""
 
     pool_id: str
     parent_id: str
-    family: Family | None
     depth: int
     pool: Pool | None = None
     provisioned: list[Cidr] = field(default_factory=list)
     held: dict[str, Held] = field(default_factory=dict)
-    cooling: dict[Cidr, tuple[int, int]] = field(default_factory=dict)
+    cooling: dict[Cidr, int] = field(default_factory=dict)
 
     @property
     def seconds(self) -> int:
@@ -114,14 +119,14 @@ class Node:
     def users(self, now: int, inside: Cidr | None = None) -> list[Cidr]:
         """What is not free, all of it or inside a block."""
         held = [each.cidr for each in self.held.values() if not each.over(now)]
-        cools = [cidr for cidr, (_, latest) in self.cooling.items() if latest > now]
+        cools = [cidr for cidr, until in self.cooling.items() if until > now]
         return [cidr for cidr in (*held, *cools) if inside is None or inside.contains(cidr)]
 
     def possible(self, length: int, now: int) -> Iterator[Cidr]:
         """Give the free blocks of a netmask length."""
         users = self.users(now)
         for whole in self.provisioned:
-            if whole.length <= length:
+            if whole.length <= length <= WIDTHS[whole.family]:
                 yield from (cidr for cidr in whole.subnets(length) if not any(cidr.overlaps(each) for each in users))
 
     def is_free(self, cidr: Cidr, now: int) -> bool:
@@ -143,9 +148,15 @@ class Node:
         assert held.allocation_id not in self.held
         self.held[held.allocation_id] = held
 
-    def cool(self, cidr: Cidr, earliest: int, latest: int) -> None:
-        """Note a block that was released, and between when and when it becomes free."""
-        self.cooling[cidr] = (earliest, latest)
+    def end(self, allocation_id: str, now: int) -> None:
+        """Note that somebody has something no more."""
+        held = self.held.pop(allocation_id)
+        if self.seconds and not held.preview:
+            self.cooling[held.cidr] = now + self.seconds * 1000
+
+    def half(self) -> tuple[Cidr, ...]:
+        """Half of what it was given first."""
+        return () if not self.provisioned else tuple(self.provisioned[0].subnets(self.provisioned[0].length + 1))[:1]
 
 
 @dataclass
@@ -155,7 +166,6 @@ class Resource:
     name: str
     account: str
     held: str = ""
-    pool_id: str = ""
     accepted: AllocateRequest | None = None
 
     @property
@@ -166,11 +176,22 @@ class Resource:
 
 @dataclass(frozen=True)
 class Sent:
-    """A Create or an Update, to be delivered again."""
+    """A Create, or an Update of what is held, to be delivered again."""
 
-    resource: str
     request: AllocateRequest
     held: str
+
+
+Expected = list[tuple["Node | None", set[str]]]
+"""Pools in the order in which they are tried, each with the refusals that are right; none says that it serves."""
+
+
+class Standing(FixedClock):
+    """A clock that goes on only when it is told to: whoever waits for others waits no time here."""
+
+    def sleep(self, milliseconds: int) -> None:
+        """See the port."""
+        del milliseconds
 
 
 class Tree(RuleBasedStateMachine):
@@ -180,7 +201,7 @@ class Tree(RuleBasedStateMachine):
     def set_up(self, seed: int, cooling: int) -> None:
         """Make a scope, a pool of each family below it, one below each of these, and some processes."""
         self.store = MemoryStore()
-        self.clock = FixedClock()
+        self.clock = Standing()
         self.faults: list[Fault] = []
         self.admin = Desk(self.store, self.clock, SeededChance(f"admin {seed}"))
         self.desks = [
@@ -189,26 +210,25 @@ class Tree(RuleBasedStateMachine):
         ]
         self.scope = self.admin.scope()
         world = [Cidr(family, 0, 0) for family in WIDTHS]
-        self.nodes = {self.scope: Node(self.scope, "", None, 0, provisioned=world)}
+        self.nodes = {self.scope: Node(self.scope, "", 0, provisioned=world)}
         self.resources = [
             Resource(f"resource {number}", ACCOUNTS[number % len(ACCOUNTS)]) for number in range(RESOURCES)
         ]
         self.sent: list[Sent] = []
-        self.tokens: list[tuple[str, str]] = []
+        self.tokens: list[str] = []
         self.orders = 0
         self.known_by = 0
-        self.began = self.clock.now()
-        for family, name in ((4, "ash"), (6, "beech")):
-            top = self._make(NewPool(name, self.scope, family, cooling_seconds=cooling))  # type: ignore[arg-type]
-            self._provision(self.nodes[top.pool_id], TOP[top.family])
-            child = NewPool(f"{name} vpcs", self.scope, top.family, top.pool_id, REGION, cooling_seconds=MINUTE)
-            self._provision(self.nodes[self._make(child).pool_id], WIDTHS[top.family] - 8)
+        for family, name in zip(TOP, NAMES, strict=False):
+            top = self._make(NewPool(name, self.scope, family, cooling_seconds=cooling))
+            self._provision(self.nodes[top.pool_id], TOP[family])
+            child = NewPool(f"{name} vpcs", self.scope, family, top.pool_id, REGION, cooling_seconds=MINUTE)
+            self._provision(self.nodes[self._make(child).pool_id], WIDTHS[family] - 8)
 
     def _befall(self) -> Iterator[Fault]:
         while True:
             yield self.faults.pop(0) if self.faults else "none"
 
-    # --------------------------------------------------------------------------------------------- what is done to the plan
+    # ----------------------------------------------------------------------------------------- what is done to the plan
 
     @precondition(lambda self: len(self.nodes) <= MOST_POOLS)
     @rule(
@@ -237,27 +257,25 @@ class Tree(RuleBasedStateMachine):
         self._tell(at_once=told)
 
     @rule(
-        pool=st.integers(0, MOST_POOLS), bits=st.integers(3, 8), place=st.none() | st.integers(0, 63), told=st.booleans()
+        pool=st.integers(0, MOST_POOLS),
+        bits=st.integers(3, 8),
+        place=st.none() | st.integers(0, 63),
+        told=st.booleans(),
     )
     def provision_more(self, pool: int, bits: int, place: int | None, *, told: bool) -> None:
         """A pool gets a block of its parent, any or an exact one."""
         node = self._pools()[pool % len(self._pools())]
-        above = self.nodes[node.parent_id]
-        if above.pool is None:
-            return
-        length = WIDTHS[above.pool.family] - bits
-        wanted: Cidr | int = length
-        if place is not None:
-            first = TOP[above.pool.family].first + ((place << bits) & (TOP[above.pool.family].size - 1))
-            wanted = Cidr(above.pool.family, first, length)
-        self._provision(node, wanted)
+        assert node.pool is not None
+        family = node.pool.family
+        wanted = WIDTHS[family] - bits if place is None else self._exact(family, bits, place)
+        self._provision(node, TOP[family] if node.depth == 1 else wanted)
         self._tell(at_once=told)
 
     @rule(pool=st.integers(0, MOST_POOLS), which=st.integers(0, 5), cascade=st.booleans(), told=st.booleans())
     def deprovision_some(self, pool: int, which: int, *, cascade: bool, told: bool) -> None:
         """A pool gives a block back; what is in use stays, unless everything in it is to go."""
         node = self._pools()[pool % len(self._pools())]
-        if not node.provisioned or (cascade and node.depth == 1):
+        if not node.provisioned:
             return
         cidr = node.provisioned[which % len(node.provisioned)]
         now = self.clock.now()
@@ -265,7 +283,7 @@ class Tree(RuleBasedStateMachine):
             self._refused(lambda: deprovision(self.admin.ports, node.pool_id, cidr, "test"), InUseError)
             return
         deprovision(self.admin.ports, node.pool_id, cidr, "test", cascade=cascade)
-        self._gone(node, cidr, now)
+        self._gone(node, cidr)
         self._tell(at_once=told)
 
     @rule(pool=st.integers(0, MOST_POOLS), cascade=st.booleans(), told=st.booleans())
@@ -280,7 +298,7 @@ class Tree(RuleBasedStateMachine):
             self._refused(lambda: delete_pool(self.admin.ports, node.pool_id, "test"), InUseError)
             return
         delete_pool(self.admin.ports, node.pool_id, "test", cascade=cascade)
-        self._deleted(node, now)
+        self._deleted(node)
         self._tell(at_once=told)
 
     @rule(
@@ -291,33 +309,27 @@ class Tree(RuleBasedStateMachine):
         """An administrator changes what a pool gives; what was given stays, and everybody hears of it in time."""
         node = self._pools()[pool % len(self._pools())]
         assert node.pool is not None
-        width = WIDTHS[node.pool.family]
-        rules, old = node.pool.rules, node.pool
+        old, rules = node.pool, node.pool.rules
+        sparse: Strategy = "sparse" if rules.strategy == "best-fit" else "best-fit"
         changes: dict[str, Pool] = {
             "lease": replace(old, rules=replace(rules, lease_seconds=DAY)),
             "no lease": replace(old, rules=replace(rules, lease_seconds=None)),
             "quota": replace(old, quota=Quota(2, 16)),
-            "lengths": replace(old, rules=replace(rules, min_netmask_length=width - 4)),
-            "limits": replace(old, rules=replace(rules, disallowed_cidrs=tuple(old_half(node)))),
+            "lengths": replace(old, rules=replace(rules, min_netmask_length=WIDTHS[old.family] - 4)),
+            "limits": replace(old, rules=replace(rules, disallowed_cidrs=node.half())),
             "tags": replace(old, rules=replace(rules, required_tags=(TEAM,))),
             "cooling": replace(old, cooling_seconds=HOUR),
-            "strategy": replace(old, rules=replace(rules, strategy=other_strategy(rules.strategy))),
+            "strategy": replace(old, rules=replace(rules, strategy=sparse)),
             "all": replace(old, rules=AllocationRules(), quota=Quota()),
         }
-        new = changes[what]
-        node.pool = edit_pool(
-            self.admin.ports,
-            node.pool_id,
-            lambda _: new,
-            "test",
-        )
+        node.pool = edit_pool(self.admin.ports, node.pool_id, lambda _: changes[what], "test")
         self._tell(at_once=True)
 
     def _make(self, new: NewPool) -> Pool:
         """Create a pool, and note it."""
         pool = create_pool(self.admin.ports, new, "test")
         above = self.nodes[pool.parent_id]
-        self.nodes[pool.pool_id] = Node(pool.pool_id, pool.parent_id, pool.family, above.depth + 1, pool)
+        self.nodes[pool.pool_id] = Node(pool.pool_id, pool.parent_id, above.depth + 1, pool)
         return pool
 
     def _provision(self, node: Node, wanted: Cidr | int) -> None:
@@ -343,33 +355,28 @@ class Tree(RuleBasedStateMachine):
         above.take(Held(block.allocation_id, cidr, node.pool_id, "", "ipam-pool"))
         node.provisioned.append(cidr)
 
-    def _gone(self, node: Node, cidr: Cidr, began: int) -> tuple[int, int]:
-        """Note that a pool has given a block back, with all that was in it; tell between when and when that cools."""
-        now = self.clock.now()
-        above = self.nodes[node.parent_id]
-        waits = [(began + above.seconds * 1000, now + above.seconds * 1000)]
+    def _gone(self, node: Node, cidr: Cidr) -> None:
+        """Note that a pool has given a block back, with all that was in it: it cools as long as the last of that."""
+        now, above = self.clock.now(), self.nodes[node.parent_id]
         for held in [each for each in node.held.values() if cidr.contains(each.cidr)]:
             if held.kind == "ipam-pool":
-                waits.append(self._gone(self.nodes[held.party], held.cidr, began))
+                self._gone(self.nodes[held.party], held.cidr)
             else:
-                del node.held[held.allocation_id]
-                pause = 0 if held.preview else node.seconds * 1000
-                waits.append((began + pause, now + pause))
-        for cools in [each for each in node.cooling if cidr.contains(each)]:
-            waits.append(node.cooling.pop(cools))
+                node.end(held.allocation_id, now)
+        inside = [each for each in node.cooling if cidr.contains(each)]
+        until = max([now + above.seconds * 1000, *(node.cooling.pop(each) for each in inside)])
         node.provisioned.remove(cidr)
         (mine,) = (each for each in above.held.values() if (each.party, each.cidr) == (node.pool_id, cidr))
         del above.held[mine.allocation_id]
-        until = max(earliest for earliest, _ in waits), max(latest for _, latest in waits)
-        above.cool(cidr, *until)
-        return until
+        if until > now:
+            above.cooling[cidr] = until
 
-    def _deleted(self, node: Node, began: int) -> None:
+    def _deleted(self, node: Node) -> None:
         """Note that a pool is gone, with all that was below it."""
         for child in [each for each in self.nodes.values() if each.parent_id == node.pool_id]:
-            self._deleted(child, began)
+            self._deleted(child)
         for cidr in list(node.provisioned):
-            self._gone(node, cidr, began)
+            self._gone(node, cidr)
         del self.nodes[node.pool_id]
 
     def _tell(self, *, at_once: bool) -> None:
@@ -379,7 +386,7 @@ class Tree(RuleBasedStateMachine):
         else:
             self.known_by = self.clock.now() + PLAN_AGE * 1000
 
-    # ------------------------------------------------------------------------------------------------------- what stacks send
+    # ------------------------------------------------------------------------------------------------- what stacks send
 
     @rule(
         resource=st.integers(0, RESOURCES - 1),
@@ -391,7 +398,7 @@ class Tree(RuleBasedStateMachine):
         aside=st.booleans(),
         desk=st.integers(0, DESKS - 1),
     )
-    def order(  # noqa: PLR0913 - what a request says
+    def order(  # noqa: PLR0913, PLR0917 - what a request says
         self,
         resource: int,
         pools: list[int],
@@ -405,7 +412,8 @@ class Tree(RuleBasedStateMachine):
     ) -> None:
         """A stack orders a block, or a preview of one; what it has already is replaced, and given back."""
         chosen = [self._pools()[number % len(self._pools())] for number in pools]
-        family = chosen[0].pool.family if chosen[0].pool is not None else 4
+        assert chosen[0].pool is not None
+        family = chosen[0].pool.family
         nodes = list({node.pool_id: node for node in chosen}.values())
         if self.clock.now() < self.known_by:
             # Whose plan is older may take a pool for full that has got more, and go on to the next.
@@ -437,14 +445,14 @@ class Tree(RuleBasedStateMachine):
         """A stack asks for the same again: a lease begins anew, a preview does not, and what is gone is replaced."""
         of = data.draw(st.sampled_from([each for each in self.resources if each.accepted]))
         assert of.accepted is not None
-        self.clock.advance(1)
+        self.clock.milliseconds = max(self.known_by, self.clock.now() + 1000)
         self._send(of, replace(of.accepted, requested=self.clock.now()), desk)
 
     @precondition(lambda self: self.tokens)
     @rule(data=st.data(), resource=st.integers(0, RESOURCES - 1), desk=st.integers(0, DESKS - 1))
     def redeem(self, data: st.DataObject, resource: int, desk: int) -> None:
         """Somebody comes with a token, in time or late, of the account or not, for the first or the second time."""
-        token, _ = data.draw(st.sampled_from(self.tokens[-6:]))
+        token = data.draw(st.sampled_from(self.tokens[-6:]))
         of = self.resources[resource]
         self.clock.advance(1)
         plain = self.admin.request(of.name, account=of.account, stack=of.stack)
@@ -459,147 +467,144 @@ class Tree(RuleBasedStateMachine):
         of = data.draw(st.sampled_from([each for each in self.resources if each.held]))
         self.clock.advance(1)
         self._end(of, of.held, desk)
-        of.held, of.pool_id, of.accepted = "", "", None
+        of.held, of.accepted = "", None
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data(), desk=st.integers(0, DESKS - 1))
     def deliver_again(self, data: st.DataObject, desk: int) -> None:
         """Any request comes once more: answered with what it has, or refused; it never gets a second block."""
         sent = data.draw(st.sampled_from(self.sent[-8:]))
+        mine = self.store.owner(sent.request.owner).for_ask(digest(sent.request.ask))
+        over = mine is not None and self.nodes[mine.pool_id].held[mine.allocation_id].over(self.clock.now())
         answer = self._deliver(sent, desk)
-        mine = self._grant(sent)
-        if mine is None:
-            assert not isinstance(answer, Allocated), f"{sent} got another block"
+        if isinstance(answer, Allocated):
+            assert mine is not None, f"{sent} got another block"
+            assert (answer.grant.allocation_id, answer.grant.expires) == (mine.allocation_id, mine.expires)
         else:
-            assert isinstance(answer, Allocated) and answer.grant.allocation_id == mine.allocation_id
-            assert answer.grant.expires == mine.expires
+            # A preview that is over may be ended by this very request, if that wants its room.
+            assert mine is None or over
 
     def _send(self, of: Resource, request: AllocateRequest, desk: int) -> None:
         """Send a Create, or an Update of what there is, and let CloudFormation do what it then does."""
-        sent = Sent(of.name, request, of.held)
-        before = self._grant(sent)
-        expected = [] if before is not None else self._expected(request)
-        began = self.clock.now()
+        sent = Sent(request, of.held)
+        before = self._kept(sent)
+        expected = [] if before else self._expected(request)
         answer = self._deliver(sent, desk)
-        self.sent.append(sent)
-        if before is not None:
+        if before:
             assert isinstance(answer, Allocated), answer
-            assert answer.grant.allocation_id == before.allocation_id
-            self._renewed(answer.grant, began)
+            assert (answer.outcome, answer.grant.allocation_id) == ("kept", before)
+            self._renewed(answer.grant)
         elif isinstance(answer, Allocated):
-            self._allocated(of, request, answer.grant, expected, began)
+            self._allocated(of, request, answer.grant, expected)
         else:
-            names = {name for _, reasons in expected for name in reasons}
             assert all(reasons for _, reasons in expected), f"{answer!r}, but {expected}"
-            assert type(answer).__name__ in names, f"{answer!r}, but {names}"
+            assert type(answer).__name__ in {each for _, reasons in expected for each in reasons}, f"{answer!r}"
             return
-        assert isinstance(answer, Allocated)
-        old, of.held, of.pool_id, of.accepted = of.held, answer.grant.allocation_id, answer.grant.pool_id, request
+        self.sent.append(sent)
+        old, of.held, of.accepted = of.held, answer.grant.allocation_id, request
         if old not in {"", of.held}:
             self.clock.advance(1)
             self._end(of, old, desk)
 
-    def _expected(self, request: AllocateRequest) -> list[tuple[Node | None, set[str]]]:
+    def _kept(self, sent: Sent) -> str:
+        """Tell what a request is answered with that is there already: what was asked for, or what satisfies it."""
+        ask = sent.request.ask
+        record = self.store.owner(sent.request.owner)
+        grant = record.for_ask(digest(ask))
+        if grant is not None:
+            held = self.nodes[grant.pool_id].held[grant.allocation_id]
+            return "" if held.over(self.clock.now()) else grant.allocation_id
+        grant = record.for_id(sent.held)
+        if grant is None or grant.preview or ask.preview or ask.preview_token:
+            return ""
+        node = self.nodes[grant.pool_id]
+        length = ask.netmask_length if ask.cidr is None else ask.cidr.length
+        same = length == grant.cidr.length and ask.cidr in {None, grant.cidr}
+        aside = not any(each.overlaps(grant.cidr) for each in ask.disallowed_cidrs)
+        return grant.allocation_id if same and aside and node.pool_id in ask.pools and self._fits(node, ask) else ""
+
+    def _fits(self, node: Node, ask: Ask) -> bool:
+        """Whether a pool serves such requests at all."""
+        assert node.pool is not None
+        locales = {REGION} if ask.allocation_type == "vpc" else {"", REGION}
+        return node.pool.family == ask.family and node.pool.locale in locales
+
+    def _expected(self, request: AllocateRequest) -> Expected:
         """Tell for each pool that is asked why it refuses; the first without a reason serves."""
         ask = request.ask
         if ask.preview_token:
             return [self._redeemable(request)]
-        return [
-            (self.nodes.get(pool_id), self._reasons(self.nodes.get(pool_id), request)) for pool_id in ask.pools
-        ]
+        nodes = [self.nodes.get(pool_id) for pool_id in ask.pools]
+        if None in nodes:
+            return [(None, {NoSuchPoolError.__name__})]
+        return [(node, self._reasons(node, request)) for node in nodes if node is not None]
 
-    def _reasons(self, node: Node | None, request: AllocateRequest) -> set[str]:
+    def _reasons(self, node: Node, request: AllocateRequest) -> set[str]:
         """Tell why a pool does not serve an order; all that hold, whichever is met first."""
-        if node is None or node.pool is None:
-            return {"NoSuchPoolError"}
-        ask, pool, now = request.ask, node.pool, self.clock.now()
+        assert node.pool is not None
+        ask, rules, now = request.ask, node.pool.rules, self.clock.now()
         length = ask.netmask_length if ask.cidr is None else ask.cidr.length
         assert length is not None
-        reasons = set()
-        if pool.family != ask.family or pool.locale not in ({REGION} if ask.allocation_type == "vpc" else {"", REGION}):
-            reasons.add("PoolMismatchError")
-        if pool.rules.min_netmask_length is not None and length < pool.rules.min_netmask_length:
-            reasons.add("NetmaskLengthError")
-        if any(tag not in request.tags for tag in pool.rules.required_tags):
-            reasons.add("MissingTagError")
-        outside = (*pool.rules.disallowed_cidrs, *ask.disallowed_cidrs)
-        if ask.cidr is not None:
-            hit = any(each.overlaps(ask.cidr) for each in outside)
-            reasons |= {"AllocationRuleError"} if hit else set()
-            reasons |= set() if node.has(ask.cidr) else {"CidrNotInPoolError"}
-            reasons |= set() if node.is_free(ask.cidr, now) else {"CidrNotFreeError"}
-        elif not any(
-            not any(each.overlaps(cidr) for each in outside) for cidr in node.possible(length, now)
-        ):
-            reasons.add("PoolExhaustedError")
-        allocations, counted = node.counted(request.account, now)
-        size = units(Cidr(ask.family, 0, length))
-        over = pool.quota.allocations is not None and allocations + 1 > pool.quota.allocations
-        if over or (pool.quota.units is not None and counted + size > pool.quota.units):
-            reasons.add("QuotaExceededError")
-        return reasons
+        outside = (*rules.disallowed_cidrs, *ask.disallowed_cidrs)
+        exact = ask.cidr
+        if exact is None:
+            possible = (cidr for cidr in node.possible(length, now) if not any(map(cidr.overlaps, outside)))
+            space = {PoolExhaustedError.__name__: next(possible, None) is None}
+        else:
+            space = {
+                AllocationRuleError.__name__: any(map(exact.overlaps, outside)),
+                CidrNotInPoolError.__name__: not node.has(exact),
+                CidrNotFreeError.__name__: not node.is_free(exact, now),
+            }
+        limit, (allocations, counted) = node.pool.quota, node.counted(request.account, now)
+        too_many = limit.allocations is not None and allocations + 1 > limit.allocations
+        too_much = limit.units is not None and counted + units(Cidr(ask.family, 0, length)) > limit.units
+        shortest = rules.min_netmask_length
+        refuses = space | {
+            PoolMismatchError.__name__: not self._fits(node, ask),
+            NetmaskLengthError.__name__: shortest is not None and length < shortest,
+            MissingTagError.__name__: any(tag not in request.tags for tag in rules.required_tags),
+            QuotaExceededError.__name__: too_many or too_much,
+        }
+        return {name for name, holds in refuses.items() if holds}
 
     def _redeemable(self, request: AllocateRequest) -> tuple[Node | None, set[str]]:
-        """Tell why a token is worth nothing."""
+        """Tell whether a token is worth anything."""
         allocation_id, pool_id, _ = request.ask.preview_token.split("@")
         node = self.nodes.get(pool_id)
         held = None if node is None else node.held.get(allocation_id)
-        if node is None or held is None or not held.preview or held.over(self.clock.now()):
+        if node is None or held is None or held.over(self.clock.now()):
             return node, {NoSuchPreviewError.__name__}
-        if held.account != request.account or (node.pool is not None and node.pool.locale != REGION):
-            return node, {NoSuchPreviewError.__name__}
-        return node, set()
+        mine = held.account == request.account and self._fits(node, request.ask)
+        return node, set() if mine else {NoSuchPreviewError.__name__}
 
-    def _allocated(
-        self,
-        of: Resource,
-        request: AllocateRequest,
-        grant: Grant,
-        expected: list[tuple[Node | None, set[str]]],
-        began: int,
-    ) -> None:
+    def _allocated(self, of: Resource, request: AllocateRequest, grant: Grant, expected: Expected) -> None:
         """Note an allocation: from the first pool that could serve, and with what the pools before it did."""
-        serves = next((node for node, reasons in expected if not reasons), None)
-        assert serves is not None, f"{grant}, but {expected}"
-        assert serves.pool is not None and grant.pool_id == serves.pool_id
-        ask = request.ask
+        ask, now = request.ask, self.clock.now()
+        place = next((place for place, (_, reasons) in enumerate(expected) if not reasons), None)
+        assert place is not None, f"{grant}, but {expected}"
+        node = expected[place][0]
+        assert node is not None and node.pool is not None and grant.pool_id == node.pool_id
         if ask.preview_token:
-            token = ask.preview_token.split("@")
-            old = serves.held.pop(token[0])
-            assert grant.cidr == old.cidr
+            redeemed = node.held.pop(ask.preview_token.partition("@")[0])
+            assert grant.cidr == redeemed.cidr
         else:
-            assert serves.is_free(grant.cidr, began), f"{grant.cidr} was not free"
             length = ask.netmask_length if ask.cidr is None else ask.cidr.length
             assert grant.cidr.length == length and ask.cidr in {None, grant.cidr}
-            outside = (*serves.pool.rules.disallowed_cidrs, *ask.disallowed_cidrs)
-            assert not any(each.overlaps(grant.cidr) for each in outside)
-            before = expected[: expected.index((serves, set()))]
-            names = [node.pool.name for node, _ in before if node is not None and node.pool is not None]
-            assert [name for name, _ in grant.passed_over] == names
-            assert all(f"{why}Error" in reasons for (_, why), (_, reasons) in zip(grant.passed_over, before, strict=True))
-            self._over_are_gone(serves, grant.cidr)
-        seconds = request.preview_seconds or serves.pool.rules.lease_seconds
-        if seconds is None:
-            assert grant.expires is None
-        else:
-            assert grant.expires is not None
-            assert began + seconds * 1000 <= grant.expires <= self.clock.now() + seconds * 1000
+            assert node.is_free(grant.cidr, now), f"{grant.cidr} was not free"
+            assert not any(map(grant.cidr.overlaps, (*node.pool.rules.disallowed_cidrs, *ask.disallowed_cidrs)))
+        said = [(each.pool.name, reasons) for each, reasons in expected[:place] if each is not None and each.pool]
+        assert [name for name, _ in grant.passed_over] == [name for name, _ in said]
+        assert all(f"{why}Error" in reasons for (_, why), (_, reasons) in zip(grant.passed_over, said, strict=True))
+        seconds = request.preview_seconds or node.pool.rules.lease_seconds
+        assert grant.expires == (None if seconds is None else now + seconds * 1000)
         assert grant.preview == ask.preview
         kind = ask.allocation_type
-        serves.take(Held(grant.allocation_id, grant.cidr, of.stack, of.account, kind, grant.expires, grant.preview))
+        node.take(Held(grant.allocation_id, grant.cidr, of.stack, of.account, kind, grant.expires, grant.preview))
         if grant.preview:
-            self.tokens.append((token_of(grant), of.account))
+            self.tokens.append(token_of(grant))
 
-    def _over_are_gone(self, node: Node, cidr: Cidr) -> None:
-        """Forget the previews that were over and whose blocks are somebody else's now."""
-        for held in list(node.held.values()):
-            if held.cidr.overlaps(cidr):
-                assert held.over(self.clock.now())
-                del node.held[held.allocation_id]
-        for cools in [each for each in node.cooling if each.overlaps(cidr)]:
-            del node.cooling[cools]
-
-    def _renewed(self, grant: Grant, began: int) -> None:
+    def _renewed(self, grant: Grant) -> None:
         """Note until when something lasts that was asked for anew."""
         node = self.nodes[grant.pool_id]
         held = node.held[grant.allocation_id]
@@ -608,36 +613,26 @@ class Tree(RuleBasedStateMachine):
             assert grant.expires == held.until
             return
         seconds = node.pool.rules.lease_seconds
-        if grant.expires is None:
-            assert seconds is None, "a lease has no end any more, though the pool gives leases"
-        else:
-            # A process that has not heard of the pool yet leaves the lease as it is.
-            least = held.until if seconds is None else max(held.until, began + seconds * 1000)
-            assert grant.expires >= least or (self.clock.now() < self.known_by and grant.expires == held.until)
-            assert seconds is not None or grant.expires == held.until
+        renewed = None if seconds is None else max(held.until, self.clock.now() + seconds * 1000)
+        # A process that has not heard of the pool yet leaves the lease as it is.
+        late = {held.until} if self.clock.now() < self.known_by else set()
+        assert grant.expires in {renewed, *late}
         held.warned = held.warned and grant.expires == held.until
         held.until = grant.expires
 
     def _end(self, of: Resource, allocation_id: str, desk: int) -> None:
         """Release what CloudFormation names, and note what came of it."""
         node = next((each for each in self.nodes.values() if allocation_id in each.held), None)
-        began = self.clock.now()
         releasing = self.admin.giving_back(of.name, account=of.account, stack=of.stack)
-        answer = self._until_answered(
-            desk, lambda at: at.release_for(releasing, allocation_id)
-        )
+        answer = self._until_answered(desk, lambda at: release(at.ports, releasing, allocation_id, at.deadline))
         if node is None:
             assert answer == "already-released", answer
-            return
-        assert answer in {"released", "already-released"}, answer
-        self._freed(node, node.held.pop(allocation_id), began)
+        else:
+            assert answer in {"released", "already-released"}, answer
+            if allocation_id in node.held:
+                node.end(allocation_id, self.clock.now())
 
-    def _freed(self, node: Node, held: Held, began: int) -> None:
-        """Note that a block was given back, or taken back."""
-        pause = 0 if held.preview else node.seconds * 1000
-        node.cool(held.cidr, began + pause, self.clock.now() + pause)
-
-    # ------------------------------------------------------------------------------------------------------------- what happens
+    # ----------------------------------------------------------------------------------------------------- what happens
 
     @rule(seconds=st.sampled_from([1, MINUTE, HOUR, 12 * HOUR, 2 * DAY]))
     def time_passes(self, seconds: int) -> None:
@@ -669,24 +664,23 @@ class Tree(RuleBasedStateMachine):
 
     def _after_upkeep(self) -> None:
         """Look at what upkeep did to leases, and whether it was due."""
+        self._settle()
         now = self.clock.now()
         for node in self.nodes.values():
             leases = {lease.allocation_id: lease for lease in self.store.leases(node.pool_id)}
-            for held in list(node.held.values()):
+            for held in [each for each in node.held.values() if each.until is not None and not each.preview]:
+                assert held.until is not None and node.pool is not None
                 lease = leases.get(held.allocation_id)
-                if held.until is None or held.preview:
-                    continue
                 if lease is None:
-                    # Only what does not carry a network ends, only when its time is over, and never unannounced.
+                    # Only what carries no network ends, only when its time is over, and never unannounced.
                     assert held.kind == "custom" and held.warned and held.until <= now, f"{held} was ended"
-                    self._freed(node, node.held.pop(held.allocation_id), self.began)
+                    node.end(held.allocation_id, now)
                     continue
-                assert node.pool is not None
                 seconds = node.pool.rules.lease_seconds
                 notice = MAX_NOTICE if seconds is None else min(MAX_NOTICE, seconds * 1000 // NOTICE_SHARE)
-                if lease.until != held.until or lease.warned != held.warned:
+                if (lease.until, lease.warned) != (held.until, held.warned):
                     assert lease.warned and not held.warned and held.until - now <= notice
-                    assert lease.until == held.until or lease.until > now
+                    assert lease.until == held.until or lease.until > max(now, held.until)
                 held.until, held.warned = lease.until, lease.warned
 
     @precondition(lambda self: any(each.held for each in self.resources))
@@ -699,12 +693,11 @@ class Tree(RuleBasedStateMachine):
             return
         node, one = data.draw(st.sampled_from(held))
         allocation = self.store.allocation(node.pool_id, one.cidr)
-        assert allocation is not None
-        began = self.clock.now()
+        assert allocation is not None and allocation.allocation_id == one.allocation_id
         assert release_by_administrator(self.admin.ports, allocation, "test", NoDeadline()) == "released"
-        self._freed(node, node.held.pop(one.allocation_id), began)
+        node.end(one.allocation_id, self.clock.now())
 
-    # ------------------------------------------------------------------------------------------------------------ how it is done
+    # --------------------------------------------------------------------------------------------------- how it is done
 
     def _pools(self) -> list[Node]:
         """The pools, in the order in which they were made."""
@@ -715,15 +708,6 @@ class Tree(RuleBasedStateMachine):
         top = TOP[family]
         return Cidr(family, top.first + ((place << bits) & (top.size - 1)), WIDTHS[family] - bits)
 
-    def _grant(self, sent: Sent) -> Grant | None:
-        """Give what a request has been answered with and still has."""
-        grant = self.store.owner(sent.request.owner).for_ask(digest(sent.request.ask))
-        if grant is None:
-            return None
-        held = self.nodes[grant.pool_id].held[grant.allocation_id]
-        later = sent.request.requested > grant.requested
-        return None if sent.held and later and held.over(self.clock.now()) else grant
-
     def _deliver(self, sent: Sent, desk: int) -> object:
         """Deliver a Create or an Update until it is answered."""
         if sent.held:
@@ -732,7 +716,6 @@ class Tree(RuleBasedStateMachine):
 
     def _until_answered(self, desk: int, serve: Callable[[Desk], object]) -> object:
         """Have something served, by one process after the other, until one of them answers."""
-        self.began = self.clock.now()
         for delivery in range(5):
             try:
                 return serve(self.desks[(desk + delivery) % DESKS])
@@ -745,6 +728,15 @@ class Tree(RuleBasedStateMachine):
         message = "a store that works again does not answer"
         raise AssertionError(message)
 
+    def _settle(self) -> None:
+        """Forget what was over and is ended, and what has cooled and is free, whoever noticed."""
+        now = self.clock.now()
+        for pool_id, node in self.nodes.items():
+            stored = {each.allocation_id for each in self.store.allocations(pool_id)}
+            node.held = {key: held for key, held in node.held.items() if key in stored or not held.over(now)}
+            cools = {each.cidr for each in self.store.cooling(pool_id, 999)}
+            node.cooling = {cidr: until for cidr, until in node.cooling.items() if cidr in cools or until > now}
+
     def _refused(self, work: Callable[[], object], why: type[IpamError]) -> None:
         """See that something is refused."""
         try:
@@ -753,3 +745,40 @@ class Tree(RuleBasedStateMachine):
             return
         message = f"no {why.__name__}"
         raise AssertionError(message)
+
+    # ------------------------------------------------------------------------------------------ what always has to hold
+
+    @invariant()
+    def the_invariants_hold(self) -> None:
+        """I1 to I7, read off the store."""
+        if hasattr(self, "store"):
+            check(self.store)
+
+    @invariant()
+    def the_store_is_what_the_model_says(self) -> None:
+        """Pool by pool: what it has, who holds what of it, and what cools until when."""
+        if not hasattr(self, "nodes"):
+            return
+        self._settle()
+        plan = self.store.plan()
+        assert {*plan.scopes, *plan.pools} == set(self.nodes)
+        for pool_id, node in self.nodes.items():
+            assert node.pool is None or replace(plan.pools[pool_id], version=node.pool.version) == node.pool
+            assert set(plan.space(pool_id).provisioned) == set(node.provisioned)
+            assert {
+                each.allocation_id: (each.cidr, each.owner.party, each.account, each.allocation_type)
+                for each in self.store.allocations(pool_id)
+            } == {key: (held.cidr, held.party, held.account, held.kind) for key, held in node.held.items()}
+            assert {each.cidr: each.until for each in self.store.cooling(pool_id, 999)} == node.cooling
+
+    def teardown(self) -> None:
+        """I2: after upkeep the free space is canonical, and everything that is over has ended."""
+        if hasattr(self, "store"):
+            self.clock.advance(2 * DAY)
+            for _ in range(2):
+                assert not keep_up(self.admin.ports, NoDeadline()).failures
+            check(self.store, canonical=True)
+
+
+TestTree = Tree.TestCase
+TestTree.settings = settings(stateful_step_count=40, max_examples=60)

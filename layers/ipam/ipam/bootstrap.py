@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ipam.adapters.aliases import TenantAliases
 from ipam.adapters.aws import client, client_as
 from ipam.adapters.clocks import SystemChance, SystemClock
 from ipam.adapters.dynamodb.store import DynamoDbStore
@@ -37,6 +38,7 @@ def ports(settings: Settings, patience: int = 2) -> Ports:
         EventBridge(lambda: client("events", region)),
         LambdaRedelivery(settings.cn_cidr_function, clock, lambda: client("lambda", region)),
         VpcIpamPools(lambda: client("ec2", region)),
+        TenantAliases(settings.cn_cidr_function, lambda: client("lambda", region)),
     )
 
 

@@ -92,6 +92,7 @@ def test_what_was_deleted_has_a_history(ipam: Keyboard, vpcs: Pool) -> None:
     assert [each["event"] for each in told] == ["pool-created", "pool-deleted"]
     assert told[1]["cause"] == f"ipam command line, {ADMINISTRATOR}"
     assert "no pool" in ipam.refused("history", "vpcs")
+    assert "no pool" in ipam.refused("history", f"ipam-pool-alloc-{0:032x}")
 
 
 def test_what_lasts_for_a_time_says_so(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:

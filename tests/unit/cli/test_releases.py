@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ipam.domain.pool import SourceResource
+from ipam.entrypoints.cli import releases
 from ipam.services.pools import NewPool, edit_pool
 from ipam.services.provision import provision
 from tests.builders import ACCOUNT, REGION, STACK, block
@@ -60,6 +61,20 @@ def test_it_asks_first(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
     yes = ipam.run("release", "10.0.0.0/24", answer="y\n")
     assert (yes.exit_code, yes.stdout) == (0, f"10.0.0.0/24 {grant.allocation_id}\n")
     assert "It cools for 1m." in yes.stderr
+
+
+def test_somebody_else_may_be_faster(ipam: Keyboard, vpcs: Pool, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was given back while the question stood is not released again, and that is said."""
+    grant = desk.allocate(desk.request(length=24, pool=vpcs)).grant
+
+    def think(*_: object, **__: object) -> None:
+        desk.release("Net", grant.allocation_id)
+
+    monkeypatch.setattr(releases, "ask", think)
+    done = ipam.run("release", "10.0.0.0/24")
+    assert done.exit_code == 0 and "meanwhile: nothing was changed" in done.stderr
+    assert len([each for each in ipam.json("history", "vpcs") if each["event"] == "released"]) == 1
+    check(desk.store)
 
 
 def test_what_a_pool_has_is_not_released(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:

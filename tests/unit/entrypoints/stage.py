@@ -38,6 +38,7 @@ EVENTS = Path(__file__).parents[3] / "events" / "cn_cidr"
 NAMES = sorted(path.stem for path in EVENTS.glob("*.json"))
 
 ACCOUNT = "111111111111"
+TENANTS = (ACCOUNT, "222222222222")
 MASTER = b"the master key of the tests"
 PLACEHOLDER = "replace-with-the-output-of-ipam-tenant-key"
 FUNCTION_ARN = "arn:aws:lambda:eu-central-1:123456789012:function:cn-ipam-cn-cidr:live"
@@ -170,6 +171,8 @@ class Stage:
         self.vpcs = self._pool(scope, "vpcs", "10.0.0.0/16", rules=AllocationRules(16, 28))
         self._pool(scope, "subnets", "10.1.0.0/16", allocation_types=frozenset({"subnet"}))
         self._pool(scope, "vpcs6", "fd00::/40", family=6)
+        for account in TENANTS:
+            self.desk.tenant(account)
         self.chance.count = 0
         self.restart()
 

@@ -120,6 +120,13 @@ class PoolNotSharedError(PermanentError):
 
 
 @dataclass(unsafe_hash=True)
+class NoSuchTenantError(PermanentError):
+    """An account is no tenant, or is leaving."""
+
+    account: str
+
+
+@dataclass(unsafe_hash=True)
 class UnknownAccountError(PermanentError):
     """The organisation has no such account."""
 

@@ -143,6 +143,11 @@ class Plan:
         quota = None if tenant is None else tenant.quota(pool_id)
         return space if quota is None else replace(space, quota=quota)
 
+    def is_tenant(self, account: str) -> bool:
+        """Whether an account may order."""
+        tenant = self.tenants.get(account)
+        return tenant is not None and tenant.standing == "active"
+
     def children(self, parent_id: str) -> list[Pool]:
         """The pools whose space comes from a pool or scope, by name."""
         return sorted((pool for pool in self.pools.values() if pool.parent_id == parent_id), key=lambda pool: pool.name)

@@ -32,6 +32,7 @@ from ipam.domain.errors import (
     NoSuchPoolError,
     NoSuchPreviewError,
     NoSuchScopeError,
+    NoSuchTenantError,
     OutOfTimeError,
     PoolExhaustedError,
     PoolMismatchError,
@@ -351,6 +352,14 @@ def _(error: VpcIpamRefusedError) -> str:
     return (
         f"Amazon VPC IPAM refuses what is asked of its pool {_bare(error.vpc_ipam_pool_id)}: "
         f"{_bare(error.message, 70)} ({_bare(error.code)}). Ask the network team."
+    )
+
+
+@_sentence.register
+def _(error: NoSuchTenantError) -> str:
+    return (
+        f"Account {_bare(error.account)} may not order addresses. Ask the network team to let it in "
+        "(`ipam tenant add`), and deploy again."
     )
 
 

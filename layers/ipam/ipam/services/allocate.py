@@ -11,6 +11,7 @@ from ipam.domain.errors import (
     DeniedError,
     NetmaskLengthError,
     NoSuchPreviewError,
+    NoSuchTenantError,
     PermanentError,
     PoolMismatchError,
     PoolNotSharedError,
@@ -168,6 +169,8 @@ def _from_pool(order: Order, plan: Plan, pool: Pool) -> Allocated:
     """Serve an order from one pool, if that may serve it."""
     request, rules = order.request, pool.rules
     order.extend = None
+    if request.by_tenant and not plan.is_tenant(request.account):
+        raise NoSuchTenantError(request.account)
     mismatch = plan.mismatch(pool, request.ask)
     if mismatch is not None:
         raise mismatch

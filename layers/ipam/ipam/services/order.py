@@ -105,6 +105,7 @@ class AllocateRequest:
         preview_seconds: how long a preview is held.
         by_administrator: whether whoever may use the command line asks: sharing and approval are not for them.
         waiting: how the request may wait for approval; None: it cannot.
+        by_tenant: whether the account has to be a tenant to be given something new.
     """
 
     owner: OwnerKey
@@ -118,6 +119,7 @@ class AllocateRequest:
     preview_seconds: int = 0
     by_administrator: bool = False
     waiting: Waiting | None = None
+    by_tenant: bool = False
 
 
 @dataclass(frozen=True, slots=True)

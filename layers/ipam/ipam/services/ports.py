@@ -208,6 +208,39 @@ class Redelivery(Protocol):
         ...
 
 
+class Aliases(Protocol):
+    """The ways into the function that serves stacks, one a tenant account."""
+
+    def let_in(self, account: str) -> bool:
+        """Make the way in for an account, to the version that is live; say whether anything was to be done.
+
+        Raises:
+            ServiceUnavailableError: it could not be done now.
+        """
+        ...
+
+    def shut_out(self, account: str) -> None:
+        """Take the way in away; one that is not there is no error.
+
+        Raises:
+            ServiceUnavailableError: it could not be done now.
+        """
+        ...
+
+
+class NoAliases:
+    """For a process that was given no ways to make."""
+
+    def let_in(self, account: str) -> bool:  # noqa: ARG002 - it is the port's
+        """See the port."""
+        service, code = "AWS Lambda", "not configured"
+        raise ServiceUnavailableError(service, code)
+
+    def shut_out(self, account: str) -> None:
+        """See the port."""
+        self.let_in(account)
+
+
 class NoRedelivery:
     """For a process that was given no way back."""
 
@@ -355,6 +388,7 @@ class Ports:
     happenings: Happenings = field(default_factory=NoHappenings)
     redelivery: Redelivery = field(default_factory=NoRedelivery)
     vpc_ipam: VpcIpam = field(default_factory=NoVpcIpam)
+    aliases: Aliases = field(default_factory=NoAliases)
 
 
 class Secrets(Protocol):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from ipam.domain.change import Change, ChangeQuota, EndLease, PutAudit, PutOwner, RemoveAllocation
-from ipam.domain.errors import ContendedError, InUseError
+from ipam.domain.errors import ContendedError, InUseError, NoSuchPoolError
 from ipam.domain.owner import OwnerRecord
 from ipam.domain.pool import units
 from ipam.services.audit import note_request
@@ -168,9 +168,13 @@ def _give_back(  # noqa: PLR0913 - what a release is about, and the two things i
     """Commit a release, against all others who change the same owner.
 
     It ends as unverified where the record shows meanwhile that the allocation lives on: a later request was answered
-    with it; with `by`, another resource stands for its release too; with `unless_accepted`, the stack knows it.
+    with it; with `by`, another resource stands for its release too; with `unless_accepted`, the stack knows it. So it
+    does where there is no such pool any more: then the record is older than that.
     """
-    space = current_space(ports, grant.pool_id)
+    try:
+        space = current_space(ports, grant.pool_id)
+    except NoSuchPoolError:
+        return "unverified-delete"
     now: Grant | None = grant
     for attempt in range(MAX_ATTEMPTS):
         if now is None:

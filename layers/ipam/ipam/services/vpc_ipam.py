@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ipam.domain.change import TakePending
@@ -131,9 +132,13 @@ class _Ordering:
         whole = next((each for each in theirs if each.contains(cidr)), None)
         if whole is None:
             raise CidrNotInPoolError(self._pool.name, cidr)
-        if whole not in current_plan(self._ports, fresh=True).space(self._pool.pool_id).provisioned:
+        if whole not in self._provisioned():
             provision(self._ports, self._pool.pool_id, whole, f"vpc-ipam {whole}", self._order.request.cause)
-        self._space = current_plan(self._ports, fresh=True).space(self._pool.pool_id)
+        self._space = replace(self._space, provisioned=self._provisioned())
+
+    def _provisioned(self) -> tuple[Cidr, ...]:
+        """Read what is provisioned here now."""
+        return current_plan(self._ports, fresh=True).space(self._pool.pool_id).provisioned
 
     def _write_down(self) -> PendingOrder:
         """Write down what is to be ordered, unless an earlier delivery has."""

@@ -8,7 +8,7 @@ import typer
 
 from ipam.domain.cidr import Cidr
 from ipam.domain.errors import NoSuchPoolError
-from ipam.domain.ids import POOL_PREFIX, SCOPE_PREFIX
+from ipam.domain.ids import ALLOCATION_PREFIX, POOL_PREFIX, SCOPE_PREFIX
 from ipam.entrypoints.cli import context as shared
 from ipam.entrypoints.cli.context import Output  # noqa: TC001 - typer reads it
 from ipam.entrypoints.cli.render_rows import show
@@ -63,9 +63,9 @@ def _subject(plan: Plan, subject: str) -> str:
         scope = next((each for each in plan.scopes.values() if subject in {each.scope_id, each.name}), None)
         if scope is not None:
             return scope.scope_id
-        if subject.startswith((POOL_PREFIX, SCOPE_PREFIX, STACK_PREFIX)):
-            return subject
-        raise
+        if not subject.startswith((POOL_PREFIX, SCOPE_PREFIX, STACK_PREFIX)) or subject.startswith(ALLOCATION_PREFIX):
+            raise
+        return subject
 
 
 def _records(ports: Ports, subject: str, block: Cidr | None, *, exact: bool) -> Iterator[AuditRecord]:

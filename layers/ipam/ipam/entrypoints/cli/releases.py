@@ -42,14 +42,17 @@ def release(
     since = shown_time(when(found.created))
     ask(f"{found.cidr} of pool {_pool(plan, found)} is held by {holder.shown}{of}, since {since}. Release it?", yes=yes)
     lease = ports.store.lease(found.pool_id, found.cidr)
-    release_by_administrator(ports, found, shared.cause(), NoDeadline())
+    outcome = release_by_administrator(ports, found, shared.cause(), NoDeadline())
     form = shared.chosen(context, output)
     if form is not Format.table:
         show_one([AllocationRow.of(plan, found, lease)], form)
         return
     print(found.cidr, found.allocation_id)
-    seconds = plan.space(found.pool_id).cooling_seconds
-    say(f"Released. It cools for {words.lasting(seconds)}." if seconds else "Released. It is free.")
+    if outcome == "already-released":
+        say("Somebody else has given it back meanwhile: nothing was changed.")
+        return
+    seconds = 0 if lease is not None and lease.preview else plan.space(found.pool_id).cooling_seconds
+    say(f"Released. It cools for {words.lasting(seconds)}." if seconds else "Released.")
 
 
 def renew(

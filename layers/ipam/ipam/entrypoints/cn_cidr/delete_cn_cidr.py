@@ -38,7 +38,7 @@ class DeleteCnCidr:
     def create(self, request: Request) -> Answer:
         """Check the key first, and what is said of the allocation only then."""
         said, key = announcement(request.properties)
-        if not is_authorized(self._secrets, self._account, key):
+        if not is_authorized(self._ports, self._secrets, self._account, key):
             raise WrongKeyError(self._account)
         grant = verify(self._ports, self._releasing(request), said, self._deadline)
         known = {"allocation_id": grant.allocation_id, "cidr": str(grant.cidr), "ipam_pool_id": grant.pool_id}

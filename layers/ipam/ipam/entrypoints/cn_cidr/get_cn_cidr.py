@@ -91,6 +91,7 @@ class GetCnCidr:
             requested=request.requested,
             cause=request.cause,
             held=request.physical_resource_id,
+            by_tenant=True,
             waiting=waiting(request),
         )
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from ipam.services.import_rows import Bad, Entry, Row
+
+MAX_VALUE: Final = 255
+"""Characters of what is wrong that are repeated."""
 
 Fate = Literal["imported", "kept", "good", "left-out", "bad"]
 
@@ -45,4 +48,5 @@ class ImportRow:
     @classmethod
     def of_bad(cls, bad: Bad, reason: str) -> ImportRow:
         """Describe a line that cannot be imported."""
-        return cls(bad.line, "bad", bad.value, bad.pool or None, None, None, None, None, bad.problem, reason)
+        value, pool = bad.value[:MAX_VALUE], bad.pool or None
+        return cls(bad.line, "bad", value, pool, None, None, None, None, bad.problem, reason)
