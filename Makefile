@@ -19,7 +19,7 @@ SAM      = env -u MAKEFLAGS -u MFLAGS SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${
 INSTALL  = -m pip install --quiet --no-input --disable-pip-version-check --no-compile --no-deps --require-hashes --only-binary=:all:
 SOURCES := template.yaml samconfig.toml $(shell find functions layers -type f \( -name '*.py' -o -name Makefile -o -name requirements.txt \) 2>/dev/null)
 TEMPLATES = template.yaml $(wildcard products/*.yaml)
-CODE     = layers/ipam/ipam $(wildcard local bench tests)
+CODE     = layers/ipam/ipam $(wildcard local tools bench tests)
 
 .PHONY: help
 help: ## this list
@@ -33,6 +33,11 @@ demo: .venv/.stamp build ## deploy to the local twin, order addresses from a sta
 .PHONY: local
 local: .venv/.stamp build ## the local twin in the foreground, until Ctrl-C; `. .local/env` in another shell
 	@exec $(PY) -m local
+
+.PHONY: publish
+publish: .venv/.stamp .venv-sam/.stamp ## the products into Service Catalog: PUBLISH_ARGS="--share o-..."; see tools/publish.py
+	@.venv-sam/bin/cfn-lint $(wildcard products/*.yaml)
+	@$(PY) -m tools.publish $(PUBLISH_ARGS)
 
 .PHONY: test
 test: .venv/.stamp build ## every test

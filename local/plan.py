@@ -2,7 +2,7 @@
 
 The corporate network is 10.0.0.0/8. Each Region has pools for VPCs and for subnets in shared VPCs; eu-central-1, where
 the twin is, has room for hundreds of orders. No quota gets in the way, and what is released cools for five seconds
-only, so that one can watch it come back.
+only, so that one can watch it come back. The accounts that are to order are tenants.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from ipam.domain.cidr import Cidr
 from ipam.domain.pool import AllocationRules
 from ipam.services.plan import current_plan
 from ipam.services.pools import NewPool, create_pool
+from ipam.services.ports import NoDeadline
 from ipam.services.provision import provision
 from ipam.services.scopes import create_scope
+from ipam.services.tenancy import add_tenant, follow_live
 from ipam.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ipam.services.ports import Ports
 
@@ -37,13 +39,23 @@ VPC_RULES_IPV6: Final = AllocationRules(44, 60, 56)
 """IPv6 netmask lengths of a VPC (same page)."""
 
 
-def seed(env: Mapping[str, str]) -> None:
+def seed(env: Mapping[str, str], accounts: Iterable[str]) -> None:
     """Make the example plan in the system that `env` (the exports of `.local/env`) leads to, unless it is there.
+
+    The accounts are let in; the aliases of those that were tenants already follow what is deployed now.
 
     Raises:
         subprocess.CalledProcessError: it could not be made; standard error says why.
     """
-    subprocess.run([sys.executable, "-m", "local.plan"], cwd=ROOT, env={**os.environ, **env}, check=True)
+    command = [sys.executable, "-m", "local.plan", *accounts]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **env}, check=True)
+
+
+def _let_in(ports: Ports, accounts: Iterable[str]) -> None:
+    """Let accounts order."""
+    for account in accounts:
+        add_tenant(ports, account, lambda tenant: tenant, CAUSE)
+    follow_live(ports, NoDeadline())
 
 
 def _make(ports: Ports) -> None:
@@ -110,4 +122,6 @@ def _pool(ports: Ports, new: NewPool, *blocks: str) -> str:
 
 
 if __name__ == "__main__":
-    _make(bootstrap.ports(Settings.from_environment()))
+    system = bootstrap.ports(Settings.from_environment())
+    _make(system)
+    _let_in(system, sys.argv[1:])

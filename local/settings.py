@@ -11,12 +11,14 @@
 | IPAM_LOCAL_RETRY_DELAYS   | 0.5,1                | seconds before the second and the third attempt (60,120 in AWS) |
 | IPAM_LOCAL_CONCURRENCY    | 8                    | events at work at once; the others wait in Lambda's queue |
 | IPAM_LOCAL_DUPLICATES     | 0                    | 1 delivers every event twice |
+| IPAM_LOCAL_JITTER         | 0                    | seconds, at most, that a deletion takes; chance decides |
 | IPAM_LOCAL_RECORD         | 0                    | 1 keeps every event delivered in `records.jsonl` of the state |
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -76,6 +78,7 @@ class Settings:
     retry_delays: tuple[float, ...] = (0.5, 1.0)
     concurrency: int = 8
     duplicates: bool = False
+    jitter: float = 0.0
     record: bool = False
 
     @classmethod
@@ -100,6 +103,7 @@ class Settings:
             retry_delays=_delays(given.get("IPAM_LOCAL_RETRY_DELAYS", "0.5,1")),
             concurrency=_count(given.get("IPAM_LOCAL_CONCURRENCY", "8")),
             duplicates=_flag(given, "IPAM_LOCAL_DUPLICATES"),
+            jitter=_jitter(given.get("IPAM_LOCAL_JITTER", "0")),
             record=_flag(given, "IPAM_LOCAL_RECORD"),
         )
 
@@ -119,6 +123,7 @@ class BridgeSettings:
     retry_delays: tuple[float, ...]
     concurrency: int
     duplicates: bool
+    jitter: float
     records: str | None
     lifeline: int
     keep: bool
@@ -160,6 +165,16 @@ def _delays(text: str) -> tuple[float, ...]:
     if any(delay < 0 for delay in delays) or not delays:
         raise SettingError(f"IPAM_LOCAL_RETRY_DELAYS={text}: give seconds separated by commas, like 0.5,1")
     return delays
+
+
+def _jitter(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise SettingError(f"IPAM_LOCAL_JITTER={text}: give a number of seconds, like 0.05")
+    return seconds
 
 
 def _count(text: str) -> int:

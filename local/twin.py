@@ -20,6 +20,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from dataclasses import replace
@@ -63,6 +64,7 @@ class Twin:
         self._folder: Path | None = None
         self.port = settings.port
         self.outputs: dict[str, str] = {}
+        self._sessions: dict[tuple[str, int], TwinSession] = {}
 
     # ----------------------------------------------------------------------------------------------- what it offers
 
@@ -100,14 +102,30 @@ class Twin:
 
     @property
     def service_token(self) -> str:
-        """The ARN that custom resources name."""
+        """The ARN that custom resources of the member account name."""
+        return self.service_token_of(MEMBER_ACCOUNT)
+
+    def service_token_of(self, account: str) -> str:
+        """Give the ARN that custom resources of a tenant account name; without tenants there is one for all."""
+        if "CnCidrFunctionArn" in self.outputs:
+            return f"{self.outputs['CnCidrFunctionArn']}:tenant-{account}"
         return self.outputs["CnCidrServiceToken"]
 
+    def add_tenant(self, account: str, *options: str) -> str:
+        """Let an account order, by the command line as an administrator would; give what its custom resources name."""
+        ipam = str(Path(sys.executable).with_name("ipam"))
+        command = [ipam, "tenant", "add", account, *options]
+        done = subprocess.run(command, env={**inherited(), **self.env()}, stdout=subprocess.PIPE, text=True, check=True)
+        return done.stdout.strip()
+
     def session(self, account: str = MEMBER_ACCOUNT) -> TwinSession:
-        """Give a boto3 session with the rights of an account."""
+        """Give a boto3 session with the rights of an account: one a thread, since each reads what it knows once."""
         from local.session import TwinSession  # noqa: PLC0415
 
-        return TwinSession(self.endpoint, str(self.ca_bundle), account)
+        key = (account, threading.get_ident())
+        if key not in self._sessions:
+            self._sessions[key] = TwinSession(self.endpoint, str(self.ca_bundle), account)
+        return self._sessions[key]
 
     def env(self, account: str | None = None) -> dict[str, str]:
         """Give the exports that lead a program to this twin, with an account's rights: the network's by default."""
@@ -159,7 +177,7 @@ class Twin:
                 if "TableName" in self.outputs:
                     from local import plan  # noqa: PLC0415 -- as above
 
-                    plan.seed(self.env())
+                    plan.seed(self.env(), [self._settings.account, MEMBER_ACCOUNT])
             self._write_exports()
         except BaseException:
             self._keep_log()
@@ -239,6 +257,7 @@ class Twin:
             retry_delays=self._settings.retry_delays,
             concurrency=self._settings.concurrency,
             duplicates=self._settings.duplicates,
+            jitter=self._settings.jitter,
             records=str(self.folder / "records.jsonl") if self._settings.record else None,
             lifeline=read,
             keep=keep,

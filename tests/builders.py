@@ -108,7 +108,8 @@ class Desk:
 
     def __post_init__(self) -> None:
         others = (self.outside.organization, self.outside.happenings, self.outside.redelivery)
-        self.ports = Ports(self.store, self.clock, self.chance, Memory(), *others, aliases=self.outside.aliases)
+        doors, members = self.outside.aliases, self.outside.stacks
+        self.ports = Ports(self.store, self.clock, self.chance, Memory(), *others, aliases=doors, stacks=members)
 
     def another(self, store: Store | None = None) -> Desk:
         """Open a desk beside this one, with a memory of its own."""

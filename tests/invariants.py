@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ipam.domain.cidr import WIDTHS, spans
 from ipam.domain.pool import units
+from ipam.domain.stack import stack_holder
 
 if TYPE_CHECKING:
     from ipam.domain.allocation import Allocation, AuditRecord, CoolingBlock, Lease
@@ -238,15 +239,26 @@ def kept_cool(content: Content) -> None:
     had = [end for allocation_id, end in ended.items() if made[allocation_id].event != "previewed"]
     for end, begin in itertools.product(had, made.values()):
         if begin.allocation_id != end.allocation_id and end.at <= begin.at < end.at + pause:
+            if content.space.sticky and given_again(end, begin):
+                continue
             assert end.cidr is not None and begin.cidr is not None
             assert not end.cidr.overlaps(begin.cidr), f"I7: {begin.cidr} was given again while {end.cidr} cooled"
+
+
+def given_again(end: AuditRecord, begin: AuditRecord) -> bool:
+    """Whether a block that cooled went to the one that had it: the same stack of the same account, made anew."""
+    if end.owner is None or begin.owner is None or begin.event != "allocated":
+        return False
+    had, has = stack_holder(end.owner, end.account), stack_holder(begin.owner, begin.account)
+    return bool(had) and had == has and end.cidr == begin.cidr
 
 
 def quotas_add_up(store: Store, contents: dict[str, Content]) -> None:
     """The quota of an account counts what it holds of a pool, and is within the limits that it was counted against.
 
-    These are the pool's, unless they have changed since, or what was there already was imported.
+    These are the tenant's own or the pool's, unless they have changed since, or what was there already was imported.
     """
+    plan = store.plan()
     for pool_id, content in contents.items():
         accounts = {record.account for record in content.audit} - {""}
         for account in accounts:
@@ -255,6 +267,9 @@ def quotas_add_up(store: Store, contents: dict[str, Content]) -> None:
             assert (counted.allocations, counted.units) == (len(held), sum(map(units, held))), f"quota of {account}"
             if any(record.event in {"pool-changed", "imported"} for record in content.audit):
                 continue
-            limit = content.space.quota
+            tenant = plan.tenants.get(account)
+            if tenant is not None and tenant.version > 1:
+                continue
+            limit = (tenant.quota(pool_id) if tenant else None) or content.space.quota
             assert limit.allocations is None or counted.allocations <= limit.allocations
             assert limit.units is None or counted.units <= limit.units

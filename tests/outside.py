@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from ipam.domain.errors import ServiceUnavailableError, UnknownAccountError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from ipam.services.ports import Happening
+    from ipam.domain.stack import StackId
+    from ipam.services.ports import Happening, Standing
 
 
 class Chart:
@@ -80,6 +81,17 @@ class WayBack:
         self.taken.append(json.loads(event))
 
 
+CALLS: dict[str, list[str]] = {
+    "outdated": ["GetAlias", "GetFunctionEventInvokeConfig", "ListAliases"],
+    "let_in": [
+        *("GetAlias", "GetFunctionEventInvokeConfig", "CreateAlias", "PutFunctionEventInvokeConfig"),
+        *("GetPolicy", "AddPermission", "UpdateAlias"),
+    ],
+    "shut_out": ["RemovePermission", "DeleteFunctionEventInvokeConfig", "DeleteAlias"],
+}
+"""Calls of AWS Lambda that each of what the doors do may take, a test of the adapter says."""
+
+
 class Doors:
     """The ways in for tenants: who has one, and to which version; a `shut` service does nothing."""
 
@@ -87,21 +99,64 @@ class Doors:
         self.open: dict[str, int] = {}
         self.live = 1
         self.shut = False
+        self.asked: list[str] = []
 
-    def let_in(self, account: str) -> bool:
+    def service_token(self, account: str) -> str:
         """See the port."""
-        self._answer()
-        before, self.open[account] = self.open.get(account), self.live
-        return before != self.live
+        return f"arn:aws:lambda:eu-central-1:123456789012:function:cn-ipam-cn-cidr:tenant-{account}"
+
+    def outdated(self, accounts: Iterable[str]) -> list[str]:
+        """See the port."""
+        self._answer("outdated")
+        return [account for account in accounts if self.open.get(account) != self.live]
+
+    def let_in(self, account: str) -> None:
+        """See the port."""
+        self._answer("let_in")
+        self.open[account] = self.live
 
     def shut_out(self, account: str) -> None:
         """See the port."""
-        self._answer()
+        self._answer("shut_out")
         self.open.pop(account, None)
 
-    def _answer(self) -> None:
+    def _answer(self, asked: str) -> None:
         if self.shut:
             raise ServiceUnavailableError("AWS Lambda", "TooManyRequestsException")
+        self.asked.append(asked)
+
+
+class Members:
+    """The stacks of member accounts, by their ids: how each is, and what it has. It counts what it is asked.
+
+    A stack that nobody has spoken of is there, and has what it is asked for.
+    """
+
+    def __init__(self) -> None:
+        self.can_ask = False
+        self.standings: dict[str, Standing] = {}
+        self.resources: dict[tuple[str, str], str | None] = {}
+        self.asked: list[str] = []
+        self.meanwhile: Callable[[], object] | None = None
+        self.busy = 0
+
+    def standing(self, stack: StackId) -> Standing:
+        """See the port."""
+        self.asked.append(stack.arn)
+        if self.busy:
+            self.busy -= 1
+            raise ServiceUnavailableError("AWS CloudFormation", "Throttling")
+        if not self.can_ask:
+            return "unknown"
+        something, self.meanwhile = self.meanwhile, None
+        standing = self.standings.get(stack.arn, "there")
+        if something is not None:
+            something()
+        return standing
+
+    def resource(self, stack: StackId, logical_id: str) -> str | None:
+        """See the port."""
+        return self.resources.get((stack.arn, logical_id), "as it is")
 
 
 @dataclass
@@ -112,3 +167,4 @@ class Outside:
     happenings: Listeners = field(default_factory=Listeners)
     redelivery: WayBack = field(default_factory=WayBack)
     aliases: Doors = field(default_factory=Doors)
+    stacks: Members = field(default_factory=Members)

@@ -97,6 +97,10 @@ class AmazonPool:
         """Give the allocated blocks, in address order."""
         return [str(cidr) for cidr in sorted(each.cidr for each in self.held.values())]
 
+    def blur(self) -> None:
+        """Let what is done from now on not be seen."""
+        self._seen, self.hazy = dict(self.held), True
+
     def take(self, cidr: str, description: str = "", resource_type: str = "custom") -> str:
         """Allocate a block for somebody else, and give its id."""
         allocation_id = f"ipam-pool-alloc-{next(self._given):033x}"

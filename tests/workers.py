@@ -12,8 +12,8 @@ from ipam.adapters.dynamodb.store import DynamoDbStore
 from ipam.domain.cidr import Cidr
 from ipam.domain.errors import IpamError, TemporaryError
 from ipam.services.allocate import allocate
-from ipam.services.order import Allocated, AllocateRequest
 from ipam.services.memory import Memory
+from ipam.services.order import Allocated, AllocateRequest
 from ipam.services.ports import NoDeadline, Ports
 from ipam.services.reclaim import reclaim
 from ipam.services.release import ReleaseRequest, abandon, release

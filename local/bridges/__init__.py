@@ -8,7 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.bridges import conditions, custom_resource, functions, gateway, network, stacks, workers
+from local.bridges import (
+    conditions,
+    custom_resource,
+    flow_logs,
+    functions,
+    gateway,
+    nat,
+    network,
+    network_acls,
+    ram,
+    routes,
+    service_catalog,
+    stacks,
+    transit,
+    workers,
+)
 
 if TYPE_CHECKING:
     from local.settings import BridgeSettings
@@ -20,6 +35,13 @@ def register(settings: BridgeSettings) -> None:
     workers.register(settings)
     functions.register()
     network.register()
+    nat.register()
+    network_acls.register()
+    transit.register()
+    routes.register()
+    flow_logs.register()
+    ram.register(settings)
+    service_catalog.register(settings)
     conditions.register()
     driver = custom_resource.register(settings)
     stacks.register(driver)

@@ -85,6 +85,7 @@ class Driver:
         self._organization = Organization.parse(settings.organization)
         self._queue = Queue(settings.retry_delays, settings.concurrency)
         self._copies = 2 if settings.duplicates else 1
+        self.jitter = settings.jitter
         self._records = Path(settings.records) if settings.records else None
         self._writing = threading.Lock()
         self._pending: dict[tuple[str, str], Pending] = {}

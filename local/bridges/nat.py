@@ -153,7 +153,9 @@ def _create_nat(props: Properties) -> Made:
         if error.code != "Gateway.NotAttached":
             raise
         # EC2 finds that out only after it has taken the order.
-        message = f"NatGateway {new_id('nat')} is in state failed and hence failed to stabilize. Detailed failure message: "
+        message = (
+            f"NatGateway {new_id('nat')} is in state failed and hence failed to stabilize. Detailed failure message: "
+        )
         raise ValueError(message + error.message) from error
     gateway_id = made.findtext("natGateway/natGatewayId") or ""
     tag(gateway_id, props)

@@ -35,10 +35,10 @@ def forget_subnet(subnet_id: str) -> None:
 
 
 def _acl(acl_id: str) -> dict[str, Any]:
-    acl = ec2._network_acls.get(acl_id)  # noqa: SLF001
+    acl: dict[str, Any] | None = ec2._network_acls.get(acl_id)  # noqa: SLF001
     if acl is None:
         raise Ec2Error("InvalidNetworkAclID.NotFound", f"The networkAcl ID '{acl_id}' does not exist")
-    return dict(acl) if not isinstance(acl, dict) else acl
+    return acl
 
 
 # ------------------------------------------------------------------------------------------------------------- the ACL

@@ -77,7 +77,9 @@ class _Shares:
         if principal == get_account_id():
             raise RamError("InvalidParameterException", f"The account {principal} owns the resources already")
         if not external and principal not in self._organization.accounts:
-            message = f"The resource you are attempting to share can only be shared within your AWS Organization: {principal}"
+            message = (
+                f"The resource you are attempting to share can only be shared within your AWS Organization: {principal}"
+            )
             raise RamError("OperationNotPermittedException", message)
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import random
 from typing import TYPE_CHECKING, Any
 
 from ministack.core.concurrency import run_reentrant
@@ -122,6 +123,8 @@ class Scene:
         """Delete one resource; the reason, if it failed."""
         resource_type, physical_id = record["ResourceType"], record["PhysicalResourceId"]
         self.event(logical_id, resource_type, "DELETE_IN_PROGRESS", physical_id=physical_id)
+        # In AWS a deletion takes what it takes, and what does not wait for it overtakes it.
+        await asyncio.sleep(random.uniform(0, self.driver.jitter))
         try:
             if record.get("_unrequested"):
                 pass  # no provider has heard of it

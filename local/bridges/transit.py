@@ -48,7 +48,9 @@ def _exists(gateway_id: str) -> bool:
 def _create_attachment(props: Properties) -> Made:
     gateway_id, vpc_id = props.get("TransitGatewayId", ""), props.get("VpcId", "")
     if not _exists(gateway_id):
-        raise Ec2Error("InvalidTransitGatewayID.NotFound", f"Transit Gateway {gateway_id} was deleted or does not exist.")
+        raise Ec2Error(
+            "InvalidTransitGatewayID.NotFound", f"Transit Gateway {gateway_id} was deleted or does not exist."
+        )
     if vpc_id not in ec2._vpcs:  # noqa: SLF001
         raise Ec2Error("InvalidVpcID.NotFound", f"The vpc ID '{vpc_id}' does not exist")
     if any((each["TransitGatewayId"], each["VpcId"]) == (gateway_id, vpc_id) for each in attachments()):
@@ -100,7 +102,9 @@ def _create_gateway(params: Params) -> Reply:
     gateway_id = new_id("tgw")
     gateway = {"TransitGatewayId": gateway_id, "Description": ec2_api.parameter(params, "Description")}
     _gateways[gateway_id] = gateway | {"OwnerId": get_account_id()}
-    return ec2_api.xml("CreateTransitGateway", f"<transitGateway>{_gateway_xml(_gateways[gateway_id])}</transitGateway>")
+    return ec2_api.xml(
+        "CreateTransitGateway", f"<transitGateway>{_gateway_xml(_gateways[gateway_id])}</transitGateway>"
+    )
 
 
 def _describe_gateways(params: Params) -> Reply:

@@ -10,6 +10,7 @@ import pytest
 from ipam.domain.errors import StoreUnavailableError
 from ipam.domain.pool import AllocationRules, Quota, SourceResource
 from ipam.entrypoints.errors import UnansweredError, UndeliveredError
+from ipam.services.pools import delete_pool
 from tests import invariants
 from tests.faults import Faulty
 from tests.unit.entrypoints.plan_stage import NAMES, NETWORK_ACCOUNT, PlanStage, Resource, event
@@ -131,12 +132,14 @@ def test_everything_that_can_change_changes_in_place(stage: PlanStage, leaf: Res
         SharedWith=["arn:aws:organizations::111111111111:ou/o-exampleorg1/ou-abcd-12345678", "222222222222"],
         AllocationTypes=["vpc", "custom"],
         AutoImport="true",
+        Sticky="true",
         Tags=[{"Key": "use", "Value": "vpcs"}],
     )
     assert (new.physical_id, new.data["State"]) == (leaf.physical_id, "modify-complete")
     pool = stage.pool(new)
     rules = pool.rules
-    assert (pool.name, pool.description, pool.cooling_seconds, pool.auto_import) == ("leaves", "for VPCs", 3600, True)
+    assert (pool.name, pool.description, pool.cooling_seconds) == ("leaves", "for VPCs", 3600)
+    assert (pool.auto_import, pool.sticky) == (True, True)
     assert (rules.min_netmask_length, rules.max_netmask_length, rules.default_netmask_length) == (26, 28, 27)
     assert (rules.required_tags, rules.strategy, rules.lease_seconds) == ((("stage", "prod"),), "sparse", 86400)
     assert [str(cidr) for cidr in rules.disallowed_cidrs] == ["10.0.1.0/24", "10.0.4.0/24"]
@@ -294,6 +297,16 @@ def test_a_replacement_that_nobody_learned_of_goes_with_the_rollback(stage: Plan
     answer = stage.twice(stage.updating(new, leaf))
     assert answer["PhysicalResourceId"] == leaf.physical_id
     assert stage.pools() == ["leaf", "other", "top"]
+    invariants.check(stage.desk.store)
+
+
+def test_a_pool_that_somebody_deleted_is_made_anew(stage: PlanStage, leaf: Resource) -> None:
+    """The next Update finds nothing of what its stack holds, and makes the same pool again, with its CIDR."""
+    delete_pool(stage.desk.ports, leaf.physical_id, "an administrator")
+    assert stage.pools() == ["top"]
+    again = stage.update(leaf, Description="again")
+    assert again.physical_id == leaf.physical_id
+    assert stage.provisioned(again) == ["10.0.0.0/16"]
     invariants.check(stage.desk.store)
 
 

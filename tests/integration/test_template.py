@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
+
+from tests.outside import CALLS
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / ".aws-sam" / "build"
@@ -91,7 +94,15 @@ UPKEEP_ACTIONS = {
     "dynamodb:Query",
     "dynamodb:UpdateItem",
     "events:PutEvents",
+    "lambda:AddPermission",
+    "lambda:CreateAlias",
+    "lambda:GetAlias",
+    "lambda:GetFunctionEventInvokeConfig",
+    "lambda:GetPolicy",
     "lambda:InvokeFunction",
+    "lambda:ListAliases",
+    "lambda:PutFunctionEventInvokeConfig",
+    "lambda:UpdateAlias",
     "logs:CreateLogStream",
     "logs:PutLogEvents",
 }
@@ -117,7 +128,8 @@ def test_a_role_may_do_what_its_function_does_and_no_more(
         for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])
     }
     assert actions == wanted
-    assert all(isinstance(each["Resource"], dict) for each in statements)
+    resources = [each["Resource"] if isinstance(each["Resource"], list) else [each["Resource"]] for each in statements]
+    assert all(isinstance(each, dict) for each in itertools.chain(*resources))
     assert policies[1]["Fn::If"][0] == "IsTraced"
     assert template["Parameters"]["TracingMode"]["Default"] == "PassThrough"
 
@@ -149,6 +161,44 @@ def test_upkeep_hands_over_to_the_alias_that_stacks_are_given(template: dict[str
     assert resources["TellWhatHappens"]["Fn::Sub"].endswith(":event-bus/default")
 
 
+def test_upkeep_keeps_aliases_of_one_function_and_lets_accounts_in_only(template: dict[str, Any]) -> None:
+    """It may not open `live`, nor any alias to a service, an organisation or everybody, and it closes none."""
+    statements = template["Resources"]["UpkeepRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    by_sid = {each["Sid"]: each for each in statements}
+    function = {"Fn::GetAtt": ["CnCidrFunction", "Arn"]}
+    tenants = {"Fn::Sub": "${CnCidrFunction.Arn}:tenant-*"}
+    assert by_sid["KeepAliases"]["Resource"] == function
+    assert by_sid["ReadAliases"]["Resource"] == [function, {"Ref": "CnCidrFunctionAliaslive"}, tenants]
+    assert by_sid["KeepWhatFailsAtAliases"]["Resource"] == [function, tenants]
+    assert by_sid["LetTenantsIn"]["Resource"] == tenants
+    assert by_sid["LetTenantsIn"]["Condition"] == {"StringLike": {"lambda:Principal": "?" * 12}}
+    calls = {f"lambda:{call}" for deed in ("outdated", "let_in") for call in CALLS[deed]}
+    allowed = {action for each in statements for action in [each["Action"]] if isinstance(action, str)}
+    allowed |= {action for each in statements if isinstance(each["Action"], list) for action in each["Action"]}
+    assert {action for action in allowed if action.startswith("lambda:")} == calls | {"lambda:InvokeFunction"}
+
+
+def test_a_tenants_service_token_is_made_of_an_output(template: dict[str, Any]) -> None:
+    """The function's ARN, without the alias that nobody else may invoke."""
+    assert template["Outputs"]["CnCidrFunctionArn"]["Value"] == {"Fn::GetAtt": ["CnCidrFunction", "Arn"]}
+
+
+def test_upkeep_looks_at_stacks_by_one_role(template: dict[str, Any]) -> None:
+    """Of that name in any account, of the organisation alone where that is named; an empty name switches it off."""
+    environment = template["Resources"]["UpkeepFunction"]["Properties"]["Environment"]["Variables"]
+    assert environment["IPAM_DISCOVERY_ROLE"] == {"Ref": "DiscoveryRoleName"}
+    policies = template["Resources"]["UpkeepRole"]["Properties"]["Policies"]
+    conditional = [each["Fn::If"] for each in policies if "Fn::If" in each]
+    (policy,) = (given for condition, given, _ in conditional if condition == "HasDiscoveryRole")
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "sts:AssumeRole"
+    assert statement["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/${DiscoveryRoleName}"}
+    condition, within, without = statement["Condition"]["Fn::If"]
+    assert (condition, without) == ("NamesOrganization", {"Ref": "AWS::NoValue"})
+    assert within == {"StringEquals": {"aws:ResourceOrgID": {"Ref": "OrganizationId"}}}
+    assert template["Parameters"]["DiscoveryRoleName"]["Default"] == "cn-ipam-discovery"
+
+
 @pytest.mark.parametrize(
     ("role", "wanted"),
     [
@@ -169,7 +219,7 @@ def test_amazon_vpc_ipam_is_used_only_where_a_parameter_names_its_pools(
 
 
 def test_nobody_else_may_invoke_unless_a_parameter_says_so(template: dict[str, Any]) -> None:
-    """Every permission has a condition, is for the alias alone, and the parameters let nobody in by default.
+    """Every permission is for the alias `live` alone, and only where that is said to be shared, which it is not.
 
     The schedule's own is the only other one: the address plan is for principals of the network account, who need none.
     """
@@ -182,6 +232,11 @@ def test_nobody_else_may_invoke_unless_a_parameter_says_so(template: dict[str, A
         assert permission["Condition"].startswith("Has")
         assert permission["Properties"]["FunctionName"] == {"Ref": "CnCidrFunctionAliaslive"}
         assert permission["Properties"]["Action"] == "lambda:InvokeFunction"
+        condition = template["Conditions"][permission["Condition"]]
+        assert condition["Fn::And"][0] == {"Condition": "IsShared"}
+    assert template["Conditions"]["IsShared"] == {"Fn::Equals": [{"Ref": "SharedAlias"}, "true"]}
+    assert template["Parameters"]["SharedAlias"]["Default"] == "false"
+    assert template["Parameters"]["SharedAlias"]["AllowedValues"] == ["true", "false"]
     assert permissions["OrganizationPermission"]["Properties"]["PrincipalOrgID"] == {"Ref": "OrganizationId"}
     assert {
         template["Parameters"][name]["Default"] for name in ("OrganizationId", "TenantAccounts", "ResponseEndpoint")
@@ -201,6 +256,11 @@ def test_nobody_else_may_invoke_unless_a_parameter_says_so(template: dict[str, A
             "OrganizationsRoleArn",
             ["", "arn:aws:iam::222222222222:role/reader", "arn:aws-cn:iam::222222222222:role/path/reader"],
             ["reader", "arn:aws:iam::222222222222:user/reader", "arn:aws:iam::222222222222:role/*", "*"],
+        ),
+        (
+            "DiscoveryRoleName",
+            ["", "cn-ipam-discovery", "reader@network"],
+            ["*", "path/reader", "arn:aws:iam::222222222222:role/reader", "r" * 65],
         ),
         (
             "VpcIpamPoolArns",

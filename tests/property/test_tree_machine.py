@@ -116,6 +116,10 @@ class Node:
         """How long what was released is kept from everyone."""
         return 0 if self.pool is None else self.pool.cooling_seconds
 
+    def gives(self, family: Family) -> bool:
+        """Whether it is where stacks order such blocks."""
+        return self.pool is not None and (self.pool.family, self.pool.locale) == (family, REGION)
+
     def users(self, now: int, inside: Cidr | None = None) -> list[Cidr]:
         """What is not free, all of it or inside a block."""
         held = [each.cidr for each in self.held.values() if not each.over(now)]
@@ -182,6 +186,36 @@ class Sent:
     held: str
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What a stack orders, as far as that can be said of a plan that is not known yet."""
+
+    resource: int
+    family: Family
+    pools: list[int]
+    bits: int
+    place: int | None
+    kind: AllocationType
+    held: int
+    aside: bool
+    astray: bool
+    tagged: bool
+
+
+wishes = st.builds(
+    Wish,
+    st.integers(0, RESOURCES - 1),
+    st.sampled_from([4, 4, 6]),
+    st.lists(st.integers(0, MOST_POOLS), min_size=1, max_size=3),
+    st.integers(0, 5),
+    st.sampled_from([None, None, None, *range(0, 64, 5)]),
+    st.sampled_from(["vpc", "custom", "custom"]),
+    st.sampled_from([0, 0, 5 * MINUTE, 2 * HOUR]),
+    st.sampled_from([False, False, False, True]),
+    st.sampled_from([False, False, False, False, False, True]),
+    st.sampled_from([False, True, True]),
+)
+
 Expected = list[tuple["Node | None", set[str]]]
 """Pools in the order in which they are tried, each with the refusals that are right; none says that it serves."""
 
@@ -199,7 +233,7 @@ class Tree(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 3), cooling=st.sampled_from([0, MINUTE]))
     def set_up(self, seed: int, cooling: int) -> None:
-        """Make a scope, a pool of each family below it, one below each of these, and some processes."""
+        """Make a scope, a pool of each family below it, two below each of these, and some processes."""
         self.store = MemoryStore()
         self.clock = Standing()
         self.faults: list[Fault] = []
@@ -215,14 +249,16 @@ class Tree(RuleBasedStateMachine):
             Resource(f"resource {number}", ACCOUNTS[number % len(ACCOUNTS)]) for number in range(RESOURCES)
         ]
         self.sent: list[Sent] = []
-        self.tokens: list[str] = []
+        self.tokens: list[tuple[str, Sent]] = []
         self.orders = 0
         self.known_by = 0
         for family, name in zip(TOP, NAMES, strict=False):
             top = self._make(NewPool(name, self.scope, family, cooling_seconds=cooling))
             self._provision(self.nodes[top.pool_id], TOP[family])
-            child = NewPool(f"{name} vpcs", self.scope, family, top.pool_id, REGION, cooling_seconds=MINUTE)
-            self._provision(self.nodes[self._make(child).pool_id], WIDTHS[family] - 8)
+            vpcs = NewPool(f"{name} vpcs", self.scope, family, top.pool_id, REGION, cooling_seconds=MINUTE)
+            things = replace(vpcs, name=f"{name} things", rules=RULES[-1], quota=Quota(4, None))
+            for child in (vpcs, things):
+                self._provision(self.nodes[self._make(child).pool_id], WIDTHS[family] - 6)
 
     def _befall(self) -> Iterator[Fault]:
         while True:
@@ -271,7 +307,12 @@ class Tree(RuleBasedStateMachine):
         self._provision(node, TOP[family] if node.depth == 1 else wanted)
         self._tell(at_once=told)
 
-    @rule(pool=st.integers(0, MOST_POOLS), which=st.integers(0, 5), cascade=st.booleans(), told=st.booleans())
+    @rule(
+        pool=st.integers(0, MOST_POOLS),
+        which=st.integers(0, 5),
+        cascade=st.sampled_from([False, False, False, True]),
+        told=st.booleans(),
+    )
     def deprovision_some(self, pool: int, which: int, *, cascade: bool, told: bool) -> None:
         """A pool gives a block back; what is in use stays, unless everything in it is to go."""
         node = self._pools()[pool % len(self._pools())]
@@ -286,7 +327,7 @@ class Tree(RuleBasedStateMachine):
         self._gone(node, cidr)
         self._tell(at_once=told)
 
-    @rule(pool=st.integers(0, MOST_POOLS), cascade=st.booleans(), told=st.booleans())
+    @rule(pool=st.integers(0, MOST_POOLS), cascade=st.sampled_from([False, False, False, True]), told=st.booleans())
     def delete_a_pool(self, pool: int, *, cascade: bool, told: bool) -> None:
         """A pool goes, with all that is below it if that is wanted; what is in use keeps it otherwise."""
         node = self._pools()[pool % len(self._pools())]
@@ -388,56 +429,36 @@ class Tree(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------------------------------------- what stacks send
 
-    @rule(
-        resource=st.integers(0, RESOURCES - 1),
-        pools=st.lists(st.integers(0, MOST_POOLS), min_size=1, max_size=3),
-        bits=st.integers(0, 5),
-        place=st.none() | st.none() | st.integers(0, 63),
-        kind=st.sampled_from(["vpc", "custom"]),
-        held=st.sampled_from([0, 0, 5 * MINUTE, 2 * HOUR]),
-        aside=st.booleans(),
-        desk=st.integers(0, DESKS - 1),
-    )
-    def order(  # noqa: PLR0913, PLR0917 - what a request says
-        self,
-        resource: int,
-        pools: list[int],
-        bits: int,
-        place: int | None,
-        kind: AllocationType,
-        held: int,
-        desk: int,
-        *,
-        aside: bool,
-    ) -> None:
-        """A stack orders a block, or a preview of one; what it has already is replaced, and given back."""
-        chosen = [self._pools()[number % len(self._pools())] for number in pools]
-        assert chosen[0].pool is not None
-        family = chosen[0].pool.family
-        nodes = list({node.pool_id: node for node in chosen}.values())
+    @rule(asked=st.lists(wishes, min_size=2, max_size=8), desk=st.integers(0, DESKS - 1))
+    def order(self, asked: list[Wish], desk: int) -> None:
+        """Stacks order blocks, or previews of some; what they have already is replaced, and given back."""
+        for wish in asked:
+            self._order(wish, desk)
+
+    def _order(self, wish: Wish, desk: int) -> None:
+        """Make a request of a wish, and send it."""
+        pools = [node for node in self._pools() if wish.astray or node.gives(wish.family)] or self._pools()
+        nodes = list({pools[number % len(pools)].pool_id: pools[number % len(pools)] for number in wish.pools}.values())
         if self.clock.now() < self.known_by:
             # Whose plan is older may take a pool for full that has got more, and go on to the next.
             nodes = nodes[:1]
         self.clock.advance(1)
-        length = None if place is not None else WIDTHS[family] - bits
-        exact = None if place is None else self._exact(family, bits, place)
-        of = self.resources[resource]
+        exact = None if wish.place is None else self._exact(wish.family, wish.bits, wish.place, nodes[0])
+        of = self.resources[wish.resource]
         request = self.admin.request(
             of.name,
-            length,
+            WIDTHS[wish.family] - wish.bits if exact is None else None,
             cidr=None if exact is None else str(exact),
-            family=family,
-            allocation_type=kind,
+            family=wish.family,
+            allocation_type=wish.kind,
             account=of.account,
             stack=of.stack,
         )
         request = from_pools(request, *(node.pool_id for node in nodes))
-        request = tagged(request, *([TEAM] if bits % 2 else []))
-        if aside and exact is None:
-            request = limited(request, disallowed=(str(self._exact(family, 6, bits)),))
-        if held:
-            request = previewed(request, held)
-        self._send(of, request, desk)
+        request = tagged(request, TEAM) if wish.tagged else request
+        if wish.aside and exact is None:
+            request = limited(request, disallowed=(str(self._exact(wish.family, 5, wish.bits, nodes[0])),))
+        self._send(of, previewed(request, wish.held) if wish.held else request, desk)
 
     @precondition(lambda self: any(each.accepted for each in self.resources))
     @rule(data=st.data(), desk=st.integers(0, DESKS - 1))
@@ -449,11 +470,21 @@ class Tree(RuleBasedStateMachine):
         self._send(of, replace(of.accepted, requested=self.clock.now()), desk)
 
     @precondition(lambda self: self.tokens)
-    @rule(data=st.data(), resource=st.integers(0, RESOURCES - 1), desk=st.integers(0, DESKS - 1))
-    def redeem(self, data: st.DataObject, resource: int, desk: int) -> None:
-        """Somebody comes with a token, in time or late, of the account or not, for the first or the second time."""
-        token = data.draw(st.sampled_from(self.tokens[-6:]))
-        of = self.resources[resource]
+    @rule(
+        which=st.integers(1, 4),
+        who=st.lists(st.integers(0, RESOURCES - 1), min_size=1, max_size=3),
+        again=st.booleans(),
+    )
+    def redeem(self, which: int, who: list[int], *, again: bool) -> None:
+        """Some come with one token, in time or late, of the account or not: the first that may have it does."""
+        token, preview = self.tokens[-min(which, len(self.tokens))]
+        for number in who:
+            self._redeem(token, self.resources[number], number % DESKS)
+        if again:
+            self._deliver_again(preview, which % DESKS)
+
+    def _redeem(self, token: str, of: Resource, desk: int) -> None:
+        """Come with a token."""
         self.clock.advance(1)
         plain = self.admin.request(of.name, account=of.account, stack=of.stack)
         family: Family = 6 if "::" in token else 4
@@ -470,10 +501,14 @@ class Tree(RuleBasedStateMachine):
         of.held, of.accepted = "", None
 
     @precondition(lambda self: self.sent)
-    @rule(data=st.data(), desk=st.integers(0, DESKS - 1))
-    def deliver_again(self, data: st.DataObject, desk: int) -> None:
-        """Any request comes once more: answered with what it has, or refused; it never gets a second block."""
-        sent = data.draw(st.sampled_from(self.sent[-8:]))
+    @rule(which=st.lists(st.integers(1, 12), min_size=1, max_size=4), desk=st.integers(0, DESKS - 1))
+    def deliver_again(self, which: list[int], desk: int) -> None:
+        """Any requests come once more: answered with what they have, or refused; they never get a second block."""
+        for number in which:
+            self._deliver_again(self.sent[-min(number, len(self.sent))], desk)
+
+    def _deliver_again(self, sent: Sent, desk: int) -> None:
+        """Deliver a request that was answered, and see that it is answered so, or is over."""
         mine = self.store.owner(sent.request.owner).for_ask(digest(sent.request.ask))
         over = mine is not None and self.nodes[mine.pool_id].held[mine.allocation_id].over(self.clock.now())
         answer = self._deliver(sent, desk)
@@ -602,7 +637,7 @@ class Tree(RuleBasedStateMachine):
         kind = ask.allocation_type
         node.take(Held(grant.allocation_id, grant.cidr, of.stack, of.account, kind, grant.expires, grant.preview))
         if grant.preview:
-            self.tokens.append(token_of(grant))
+            self.tokens.append((token_of(grant), Sent(request, of.held)))
 
     def _renewed(self, grant: Grant) -> None:
         """Note until when something lasts that was asked for anew."""
@@ -634,10 +669,19 @@ class Tree(RuleBasedStateMachine):
 
     # ----------------------------------------------------------------------------------------------------- what happens
 
-    @rule(seconds=st.sampled_from([1, MINUTE, HOUR, 12 * HOUR, 2 * DAY]))
+    @rule(seconds=st.sampled_from([1, MINUTE, 5 * MINUTE, HOUR]))
     def time_passes(self, seconds: int) -> None:
         """Blocks cool, previews and leases end."""
         self.clock.advance(seconds)
+
+    @rule(
+        seconds=st.sampled_from([20 * MINUTE, HOUR, 12 * HOUR]), times=st.integers(1, 5), desk=st.integers(0, DESKS - 1)
+    )
+    def days_pass(self, seconds: int, times: int, desk: int) -> None:
+        """Upkeep comes by again and again: owners are warned, and what nobody asked for anew ends."""
+        for _ in range(times):
+            self.clock.advance(seconds)
+            self.upkeep(desk)
 
     @rule(faults=st.lists(st.sampled_from(["none", "busy", "lost-before", "lost-after"]), min_size=1, max_size=3))
     def trouble_ahead(self, faults: list[Fault]) -> None:
@@ -703,10 +747,12 @@ class Tree(RuleBasedStateMachine):
         """The pools, in the order in which they were made."""
         return [node for node in self.nodes.values() if node.pool is not None]
 
-    def _exact(self, family: Family, bits: int, place: int) -> Cidr:
-        """A block somewhere in what there is."""
-        top = TOP[family]
-        return Cidr(family, top.first + ((place << bits) & (top.size - 1)), WIDTHS[family] - bits)
+    def _exact(self, family: Family, bits: int, place: int, node: Node | None = None) -> Cidr:
+        """A block somewhere in what there is, or in what a pool was given first."""
+        own = [] if node is None else [cidr for cidr in node.provisioned if cidr.family == family]
+        whole = own[0] if own else TOP[family]
+        block = Cidr(family, whole.first, WIDTHS[family]).supernet(WIDTHS[family] - bits)
+        return replace(block, first=block.first + ((place << bits) & (whole.size - 1)))
 
     def _deliver(self, sent: Sent, desk: int) -> object:
         """Deliver a Create or an Update until it is answered."""
@@ -781,4 +827,4 @@ class Tree(RuleBasedStateMachine):
 
 
 TestTree = Tree.TestCase
-TestTree.settings = settings(stateful_step_count=40, max_examples=60)
+TestTree.settings = settings(stateful_step_count=40, max_examples=120)

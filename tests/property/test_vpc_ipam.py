@@ -240,12 +240,14 @@ class History:
         desk.keep_up()
 
     def wait(self, desk: BackedDesk, _name: str, number: int) -> None:
-        """Let time pass."""
-        desk.clock.advance([1, 60, 300, 600, 601, 900, 1800, 3600][number])
+        """Let time pass; in a minute all that has happened there is to be seen."""
+        seconds = [1, 60, 300, 600, 601, 900, 1800, 3600][number]
+        self.world.amazon.hazy &= seconds < 60
+        desk.clock.advance(seconds)
 
     def haze(self, _desk: BackedDesk, _name: str, _number: int) -> None:
-        """Let what happens there not be seen any more, or be seen again."""
-        self.world.amazon.hazy = not self.world.amazon.hazy
+        """Let what happens there not be seen for a while."""
+        self.world.amazon.blur()
 
     def _now(self, name: str) -> int:
         """Tell when a new request is made: each at a time of its own."""

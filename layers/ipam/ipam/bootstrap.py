@@ -13,12 +13,14 @@ from ipam.adapters.identity import caller_arn
 from ipam.adapters.organizations import Organizations
 from ipam.adapters.redelivery import LambdaRedelivery
 from ipam.adapters.secrets import MasterKeys
+from ipam.adapters.stacks import MemberStacks
 from ipam.adapters.vpc_ipam import VpcIpamPools
 from ipam.adapters.vpc_ipam_export import VpcIpamExport
 from ipam.services.memory import Memory
-from ipam.services.ports import Ports
+from ipam.services.ports import NoStacks, Ports
 
 if TYPE_CHECKING:
+    from ipam.services.ports import Stacks
     from ipam.settings import Settings
 
 
@@ -30,7 +32,7 @@ def ports(settings: Settings, patience: int = 2) -> Ports:
     """
     clock, region = SystemClock(), settings.region
     return Ports(
-        DynamoDbStore(settings.table_name, client("dynamodb", region, patience)),
+        DynamoDbStore(settings.table_name, client("dynamodb", settings.home_region or region, patience)),
         clock,
         SystemChance(),
         Memory(),
@@ -39,7 +41,19 @@ def ports(settings: Settings, patience: int = 2) -> Ports:
         LambdaRedelivery(settings.cn_cidr_function, clock, lambda: client("lambda", region)),
         VpcIpamPools(lambda: client("ec2", region)),
         TenantAliases(settings.cn_cidr_function, lambda: client("lambda", region)),
+        _stacks(settings, clock),
     )
+
+
+def _stacks(settings: Settings, clock: SystemClock) -> Stacks:
+    """Make the way to the stacks of member accounts, where the deployment has a role for that."""
+    if not settings.discovery_role:
+        return NoStacks()
+
+    def connect(role: str, region: str) -> Any:
+        return client_as(role, "cloudformation", region, at=settings.region)
+
+    return MemberStacks(settings.discovery_role, clock, connect)
 
 
 def _organizations(settings: Settings) -> Any:
@@ -56,7 +70,11 @@ def vpc_ipam_export(region: str) -> VpcIpamExport:
 
 def secrets(settings: Settings) -> MasterKeys:
     """Give the services the master keys."""
-    return MasterKeys(settings.master_key_secret, SystemClock(), lambda: client("secretsmanager", settings.region))
+    return MasterKeys(
+        settings.master_key_secret,
+        SystemClock(),
+        lambda: client("secretsmanager", settings.home_region or settings.region),
+    )
 
 
 def caller(settings: Settings) -> str:

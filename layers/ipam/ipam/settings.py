@@ -32,9 +32,14 @@ class Settings:
             at the end (IPAM_RESPONSE_ENDPOINT). Empty, which is the rule, stands for CloudFormation's own hosts and
             nothing else; only a local twin of AWS sets it.
         region: the Region that the process runs in (AWS_REGION, which Lambda sets, or AWS_DEFAULT_REGION).
-        cn_cidr_function: ARN of the alias that parked requests are handed over to (IPAM_CN_CIDR_FUNCTION), or "".
+        home_region: the Region that has the table and the secret, for a process that serves stacks of another one
+            (IPAM_HOME_REGION), or "": its own.
+        cn_cidr_function: ARN of the alias `live`, which parked requests are handed over to and tenants' aliases follow
+            (IPAM_CN_CIDR_FUNCTION), or "".
         organizations_role: ARN of the role that may ask AWS Organizations (IPAM_ORGANIZATIONS_ROLE), or "": the process
             itself may.
+        discovery_role: name of the role that may look at the stacks of an account, the same in each
+            (IPAM_DISCOVERY_ROLE), or "": they are not looked at.
         ca_bundle: file of the certificate authorities to trust instead of the system's (AWS_CA_BUNDLE, which boto3
             heeds as well), or "".
     """
@@ -44,8 +49,10 @@ class Settings:
     response_endpoint: str
     region: str
     ca_bundle: str
+    home_region: str = ""
     cn_cidr_function: str = ""
     organizations_role: str = ""
+    discovery_role: str = ""
 
     @classmethod
     def from_environment(
@@ -81,6 +88,8 @@ class Settings:
             response_endpoint=endpoint,
             region=values["AWS_REGION"],
             ca_bundle=given.get("AWS_CA_BUNDLE", ""),
+            home_region=given.get("IPAM_HOME_REGION", ""),
             cn_cidr_function=given.get("IPAM_CN_CIDR_FUNCTION", ""),
             organizations_role=given.get("IPAM_ORGANIZATIONS_ROLE", ""),
+            discovery_role=given.get("IPAM_DISCOVERY_ROLE", ""),
         )

@@ -1,18 +1,19 @@
 """AWS Service Catalog: portfolios, products, their constraints and shares, and orders that become stacks.
 
-Gap: the emulator has none of it. Here is as much as publishing a portfolio of CloudFormation products and ordering from it
-in another account takes:
+Gap: the emulator has none of it. Here is as much as publishing a portfolio of CloudFormation products and ordering from
+it in another account takes:
 https://docs.aws.amazon.com/servicecatalog/latest/dg/API_Operations_AWS_Service_Catalog.html
 https://docs.aws.amazon.com/servicecatalog/latest/adminguide/constraints-launch.html
 https://docs.aws.amazon.com/servicecatalog/latest/adminguide/reference-template_constraints.html
 https://docs.aws.amazon.com/servicecatalog/latest/adminguide/catalogs_portfolios_sharing_how-to-share.html
 https://docs.aws.amazon.com/servicecatalog/latest/adminguide/tagoptions.html
-A call, a parameter of a call, a resource type's property or a kind of constraint that is not there is refused by its name.
+A call, a parameter of a call, a resource type's property or a kind of constraint that is not there is refused by its
+name.
 
 What differs from AWS, all of it towards less: an account is one caller, so a principal of the account that may use a
-portfolio opens it for the whole account; the launch role has to be there and to trust Service Catalog, and what it may do
-is not asked; a portfolio is shared with accounts and with the organisation, not with organisational units; nothing is
-paged; budgets, notifications, plans, service actions and stack sets are not there.
+portfolio opens it for the whole account; the launch role has to be there and to trust Service Catalog, and what it may
+do is not asked; a portfolio is shared with accounts and with the organisation, not with organisational units; nothing
+is paged; budgets, notifications, plans, service actions and stack sets are not there.
 """
 
 from __future__ import annotations

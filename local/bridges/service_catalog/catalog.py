@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from ministack.core.responses import get_account_id, get_region, request_scope
-from ministack.services import s3
+from ministack.services import iam, s3
 from ministack.services.cloudformation import engine
 
 if TYPE_CHECKING:
@@ -362,8 +362,11 @@ class Catalog:
         """Offer a TagOption with a portfolio or a product."""
         self.own("tag_options", "TagOption", identifier)
         self.own("portfolios" if resource_id.startswith("port-") else "products", "Resource", resource_id)
-        association = {"ResourceId": resource_id, "TagOptionId": identifier}
-        self.state["tag_associations"][f"{resource_id}|{identifier}"] = association
+        key = f"{resource_id}|{identifier}"
+        if key in self.state["tag_associations"]:
+            message = f"TagOption {identifier} is associated with {resource_id} already."
+            raise CatalogError("DuplicateResourceException", message)
+        self.state["tag_associations"][key] = {"ResourceId": resource_id, "TagOptionId": identifier}
 
     def disassociate_tag_option(self, resource_id: str, identifier: str) -> None:
         """Offer it no longer."""
@@ -422,14 +425,11 @@ class Catalog:
     @staticmethod
     def artifact(product: Record, given: Record) -> Record:
         """Find a version of a product by its id or its name."""
+        wanted_id, name = given.get("ProvisioningArtifactId"), given.get("ProvisioningArtifactName")
         for artifact in product["Artifacts"].values():
-            named = {artifact["Id"]: given.get("ProvisioningArtifactId")}
-            if named.get(artifact["Id"]) == artifact["Id"] or (
-                not given.get("ProvisioningArtifactId") and artifact["Name"] == given.get("ProvisioningArtifactName")
-            ):
+            if artifact["Id"] == wanted_id or (not wanted_id and artifact["Name"] == name):
                 return dict(artifact)
-        wanted = given.get("ProvisioningArtifactId") or given.get("ProvisioningArtifactName")
-        raise missing("Provisioning artifact", wanted)
+        raise missing("Provisioning artifact", wanted_id or name)
 
 
 def _arn(service: str, resource: str) -> str:
@@ -444,6 +444,9 @@ def _check_constraint(kind: str, parameters: str) -> None:
     if kind == "LAUNCH":
         if not isinstance(said, dict) or set(said) != {"LocalRoleName"} or not said["LocalRoleName"]:
             raise invalid('The local twin does not know launch constraints other than {"LocalRoleName": "..."}')
+        # The role has to be in this account too, and not only where something is launched.
+        if iam._roles.get(said["LocalRoleName"]) is None:  # noqa: SLF001
+            raise missing("Role", f"{said['LocalRoleName']} in account {get_account_id()}")
         return
     if not isinstance(said, dict) or set(said) != {"Rules"}:
         raise invalid("A template constraint has Rules and nothing else.")

@@ -37,7 +37,7 @@ Outputs:
 def parameters(twin: Twin, ipam: CommandLine, account: str = MEMBER_ACCOUNT, **others: str) -> dict[str, str]:
     """Give the parameters of the network template."""
     key = ipam("tenant", "key", account)
-    return {"IpamFunctionArn": twin.service_token, "CustomerAuthorizationKey": key, **others}
+    return {"IpamFunctionArn": twin.service_token_of(account), "CustomerAuthorizationKey": key, **others}
 
 
 def subnets(twin: Twin, account: str, vpc_id: str) -> list[Cidr]:
@@ -163,9 +163,10 @@ def test_five_networks_in_one_go(twin: Twin, ports: Ports) -> None:
 
 def test_sixteen_such_stacks_at_once(twin: Twin, ports: Ports) -> None:
     """Sixteen such stacks at once, of two accounts, get eighty blocks that don't overlap, and give all back."""
-    stacks = [Stack(twin, f"crowd-{number}", (MEMBER_ACCOUNT, NETWORK_ACCOUNT)[number % 2]) for number in range(16)]
-    for stack in stacks:
-        stack.start_create(MANY, {"IpamFunctionArn": twin.service_token})
+    accounts = [(MEMBER_ACCOUNT, NETWORK_ACCOUNT)[number % 2] for number in range(16)]
+    stacks = [Stack(twin, f"crowd-{number}", account) for number, account in enumerate(accounts)]
+    for stack, account in zip(stacks, accounts, strict=True):
+        stack.start_create(MANY, {"IpamFunctionArn": twin.service_token_of(account)})
     for stack in stacks:
         stack.wait_created()
     blocks = [Cidr.parse(text) for stack in stacks for text in stack.outputs["Cidrs"].split(",")]
@@ -192,7 +193,7 @@ def test_an_account_outside_the_organisation_is_refused(twin: Twin, ports: Ports
 
 def test_a_wrong_key_fails_the_stack_and_leaks_nothing(twin: Twin, ipam: CommandLine, ports: Ports) -> None:
     """DeleteCnCIDR with another account's key is refused while the stack is created, without a word of the key."""
-    stolen = ipam("tenant", "key", "333333333333")
+    stolen = ipam("tenant", "key", NETWORK_ACCOUNT)
     stack = Stack(twin, "thief", MEMBER_ACCOUNT)
     stack.start_create(NETWORK, parameters(twin, ipam) | {"CustomerAuthorizationKey": stolen})
     with pytest.raises(StackError, match="Authorizationkey") as refusal:

@@ -230,6 +230,7 @@ def test_state_survives_a_restart(tmp_path: Path) -> None:
         ("IPAM_LOCAL_RETRY_DELAYS", "soon"),
         ("IPAM_LOCAL_CONCURRENCY", "0"),
         ("IPAM_LOCAL_DUPLICATES", "twice"),
+        ("IPAM_LOCAL_JITTER", "-1"),
     ],
 )
 def test_setting_that_cannot_be_used(name: str, value: str) -> None:

@@ -41,6 +41,9 @@ OWNER = OwnerRecord(owner_key(), 0, NOON, (GRANT,), ("alloc-y", "alloc-z"))
 
 PROVISIONED = ProvisionedCidr(P, B, "alloc-p", NOON)
 
+HOLDER = "0123456789abcdef"
+"""Who had what cools."""
+
 serials = iter(range(1_000_000))
 
 
@@ -100,6 +103,7 @@ def content(store: Store) -> list[object]:
         [list(store.all_free(P, family)) for family in families],
         list(store.allocations(P)),
         store.cooling(P, 1000),
+        store.sticky(P, HOLDER, 0, 1000),
         store.owners(STACK),
         store.quotas(ACCOUNT),
         list(store.leases(P)),

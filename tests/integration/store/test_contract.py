@@ -14,6 +14,7 @@ from ipam.domain.change import (
     ChangeQuota,
     DescribeAllocation,
     DivideAllocation,
+    MarkOrphan,
     Operation,
     PassAllocation,
     PutAllocation,
@@ -26,13 +27,17 @@ from ipam.domain.change import (
     PutPending,
     PutPool,
     PutProvisioned,
+    PutRound,
     PutScope,
+    PutSticky,
     RemoveAllocation,
     TakeCooling,
     TakeFree,
+    TakeSticky,
     UniteAllocation,
 )
 from ipam.domain.cidr import Cidr
+from ipam.domain.orphan import Orphan, Round
 from ipam.domain.owner import OwnerKey, OwnerRecord
 from ipam.domain.pool import Quota
 from ipam.services.order import MAX_HALVINGS
@@ -41,6 +46,7 @@ from ipam.services.ports import Conflict, Refusal
 from tests.builders import ACCOUNT, NOON, REGION, STACK, Desk, block, blocks, owner_key
 from tests.integration.store.contract import (
     GRANT,
+    HOLDER,
     OWNER,
     POOL,
     PROVISIONED,
@@ -70,6 +76,7 @@ NEW: list[Operation] = [
     PutAllocation(allocation(SIX)),
     PutCooling(cooling()),
     PutCooling(cooling(SIX)),
+    PutSticky(HOLDER, cooling()),
     PutScope(SCOPE),
     PutPool(POOL),
     PutName("vpcs", P),
@@ -202,8 +209,79 @@ def test_a_cooling_ends_once(store: Store) -> None:
     commit(store, PutCooling(cooling(until=NOON)))
     other = TakeCooling(cooling(until=NOON + 1))
     assert refused(store, other) == [Refusal(other)]
+    after_another = TakeCooling(replace(cooling(), allocation_id="alloc-b"))
+    assert refused(store, after_another) == [Refusal(after_another)]
     commit(store, TakeCooling(cooling()))
     assert refused(store, TakeCooling(cooling())) == [Refusal(TakeCooling(cooling()))]
+
+
+@pytest.mark.parametrize("cidr", [B, SIX], ids=str)
+def test_an_allocation_is_marked_and_unmarked(store: Store, cidr: Cidr) -> None:
+    """Exactly that allocation, and nothing else of it changes; its mark goes with it."""
+    mark = MarkOrphan(P, cidr, "alloc-a", Orphan(NOON, "stack-gone"))
+    assert refused(store, mark) == [Refusal(mark)]
+    commit(store, PutAllocation(allocation(cidr)))
+    for other in (replace(mark, allocation_id="alloc-b"), replace(mark, allocation_id="alloc-b", orphan=None)):
+        assert refused(store, other) == [Refusal(other)]
+    commit(store, mark)
+    assert list(store.allocations(P)) == [replace(allocation(cidr), orphan=mark.orphan)]
+    commit(store, replace(mark, orphan=Orphan(NOON, "not-in-stack")))
+    commit(store, DescribeAllocation(P, cidr, "alloc-a", "words"))
+    marked = replace(allocation(cidr), description="words", orphan=Orphan(NOON, "not-in-stack"))
+    assert store.allocation(P, cidr) == marked
+    for _ in range(2):
+        commit(store, replace(mark, orphan=None))
+        assert store.allocation(P, cidr) == replace(marked, orphan=None)
+    commit(store, mark)
+    commit(store, RemoveAllocation(P, cidr, "alloc-a"))
+    commit(store, PutAllocation(allocation(cidr, "alloc-b")))
+    assert list(store.allocations(P)) == [allocation(cidr, "alloc-b")]
+
+
+def test_a_round_is_gone_on_with_by_one(store: Store) -> None:
+    """It is there from its first version on, and replaced over the version that was read only."""
+    assert store.orphans_round() == Round()
+    too_early = PutRound(Round(1, NOON))
+    assert refused(store, too_early) == [Refusal(too_early)]
+    commit(store, PutRound(Round(0, NOON, P, SIX)))
+    assert store.orphans_round() == Round(1, NOON, P, SIX)
+    again = PutRound(Round(0, NOON, P, B))
+    assert refused(store, again) == [Refusal(again)]
+    commit(store, PutRound(Round(1, NOON, "", None)))
+    assert store.orphans_round() == Round(2, NOON)
+
+
+def test_allocations_beyond_a_block(store: Store) -> None:
+    """Those that come after it by address, of both families, itself not among them, whether it is there or not."""
+    cidrs = [*blocks("10.0.0.0/26", "10.0.0.64/26", "10.0.0.128/25", "10.0.1.0/24"), SIX]
+    commit(store, *(PutAllocation(allocation(cidr, f"alloc-{number}")) for number, cidr in enumerate(cidrs)))
+    for number, cidr in enumerate(cidrs):
+        assert [each.cidr for each in store.allocations_beyond(P, cidr)] == cidrs[number + 1 :]
+    assert [each.cidr for each in store.allocations_beyond(P, block("10.0.0.0/24"))] == cidrs
+    assert [each.cidr for each in store.allocations_beyond(P, block("10.0.0.65/32"))] == cidrs[2:]
+    assert list(store.allocations_beyond("q", B)) == []
+
+
+def test_whose_a_cooling_block_was_is_struck_out_once(store: Store) -> None:
+    """I7: of that holder and that cooling only, and only once."""
+    commit(store, PutSticky(HOLDER, cooling()))
+    for other in (TakeSticky("0f", cooling()), TakeSticky(HOLDER, cooling(until=NOON + 1))):
+        assert refused(store, other) == [Refusal(other)]
+    take = TakeSticky(HOLDER, cooling())
+    commit(store, take)
+    assert refused(store, take) == [Refusal(take)]
+    assert store.sticky(P, HOLDER, 0, 9) == []
+
+
+def test_what_a_holder_had_comes_by_time(store: Store) -> None:
+    """The last to become free first, what is due not at all, never too many, and nothing of anybody else."""
+    times = [NOON - 1, NOON, NOON + 1, NOON + 2, NOON + 10**12]
+    cidrs = list(block("10.0.0.0/24").subnets(28))
+    had = [cooling(cidr, until) for cidr, until in zip(cidrs, times, strict=False)]
+    commit(store, *(PutSticky(HOLDER, each) for each in had), PutSticky("0f", cooling(cidrs[9], NOON + 3)))
+    assert store.sticky(P, HOLDER, NOON, 100) == had[:1:-1]
+    assert store.sticky(P, HOLDER, NOON, 2) == had[:2:-1]
+    assert store.sticky("q", HOLDER, NOON, 2) == []
 
 
 # -------------------------------------------------------------------------------------------------------------- owner

@@ -55,10 +55,13 @@ FULL = replace(
     source_resource=SourceResource("vpc-0", ACCOUNT, REGION),
     vpc_ipam_pool_id="ipam-pool-aws",
     auto_import=True,
+    sticky=True,
     version=7,
 )
 
-TENANT = Tenant(ACCOUNT, "shop", "ou-abcd-12345678", NOON, "leaving", (("*", Quota(1, None)), (P, Quota())), 3, NOON)
+TENANT = Tenant(
+    ACCOUNT, "shop", "ou-abcd-12345678", NOON, "leaving", (("*", Quota(1, None)), (P, Quota())), 3, NOON, NOON
+)
 
 Part = tuple[Operation, "Callable[[int], Operation]", Operation, "Callable[[int], Operation]"]
 

@@ -21,6 +21,7 @@ from ipam.domain.allocation import (
     PendingOrder,
 )
 from ipam.domain.change import ChangeQuota
+from ipam.domain.orphan import Orphan, OrphanReason, Round
 from ipam.domain.owner import Grant, OwnerKey, OwnerRecord
 from ipam.domain.pool import (
     AllocationRules,
@@ -102,6 +103,7 @@ pools = records(
     source_resource=st.none() | records(SourceResource, resource_id=names, owner=texts, region=texts),
     vpc_ipam_pool_id=texts,
     auto_import=st.booleans(),
+    sticky=st.booleans(),
     version=counts,
 )
 tenants = records(
@@ -113,10 +115,13 @@ tenants = records(
     quotas=st.lists(st.tuples(ids, quotas), max_size=3).map(tuple),
     generation=counts,
     previous_until=st.none() | times,
+    left=st.none() | times,
     created=times,
     version=counts,
 )
-provisioned = records(ProvisionedCidr, pool_id=ids, cidr=cidrs(), allocation_id=texts, created=times)
+provisioned = records(ProvisionedCidr, pool_id=ids, cidr=cidrs(), allocation_id=texts, created=times, claimant=texts)
+orphans = records(Orphan, since=times, why=st.sampled_from(get_args(OrphanReason)))
+rounds = records(Round, version=counts, began=times, pool_id=texts, after=st.none() | cidrs())
 allocations = records(
     Allocation,
     allocation_id=names,
@@ -130,6 +135,7 @@ allocations = records(
     tags=tags,
     divided_by=texts,
     vpc_ipam_allocation_id=texts,
+    orphan=st.none() | orphans,
 )
 cooling = records(
     CoolingBlock, pool_id=ids, cidr=cidrs(), until=times, allocation_id=texts, vpc_ipam_allocation_id=texts
@@ -268,6 +274,23 @@ def test_a_description_is_what_the_allocation_has(description: str, with_tags: t
     assert items.description_of(description, with_tags) == {
         name: item[name] for name in ("description", "tags") if name in item
     }
+
+
+@given(rounds)
+def test_a_round_is_read_as_it_was_written(progress: Round) -> None:
+    """Every field comes back, one version on."""
+    item = items.from_round(progress)
+    plain(item)
+    assert items.to_round(item) == dataclasses.replace(progress, version=progress.version + 1)
+
+
+@given(cooling)
+def test_what_cools_is_read_from_whose_it_was(cools: CoolingBlock) -> None:
+    """All of a block comes back but what ties it to Amazon VPC IPAM; it is forgotten when it has cooled."""
+    item = items.from_sticky("0f", cools)
+    plain(item)
+    assert items.to_sticky(item) == dataclasses.replace(cools, vpc_ipam_allocation_id="")
+    assert cools.until < int(item[keys.TIME_TO_LIVE]["N"]) * 1000 <= cools.until + 1000
 
 
 def test_an_approval_never_shows_its_event() -> None:

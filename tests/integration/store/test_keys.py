@@ -23,6 +23,7 @@ from ipam.domain.change import (
     DescribeAllocation,
     DivideAllocation,
     EndLease,
+    MarkOrphan,
     Operation,
     PassAllocation,
     PutAllocation,
@@ -35,7 +36,9 @@ from ipam.domain.change import (
     PutPending,
     PutPool,
     PutProvisioned,
+    PutRound,
     PutScope,
+    PutSticky,
     PutTenant,
     RemoveAllocation,
     RemoveName,
@@ -50,11 +53,13 @@ from ipam.domain.change import (
     TakeCooling,
     TakeFree,
     TakePending,
+    TakeSticky,
     TouchPool,
     TouchScope,
     UniteAllocation,
     UseApproval,
 )
+from ipam.domain.orphan import Orphan, Round
 from ipam.domain.owner import OwnerRecord
 from ipam.domain.pool import AllocationRules, Pool, ProvisionedCidr, Quota, Scope
 from ipam.domain.tenant import Tenant
@@ -83,6 +88,7 @@ FORMS = {
     "<serial>": r"[0-9a-f]+",
     "<approval id>": r"approval-\w+",
     "<token>": r".+",
+    "<holder>": r"[0-9a-f]+",
 }
 SCOPE = Scope("ipam-scope-0", "corporate", "private", "", NOON)
 OWNER = OwnerRecord(owner_key())
@@ -112,9 +118,12 @@ OPERATIONS: dict[str, list[Operation]] = {
         DescribeAllocation(P, B, "alloc-a", ""),
         DivideAllocation(P, B, "alloc-a", "ipam-pool-1"),
         UniteAllocation(P, B, "alloc-a", "ipam-pool-1"),
+        MarkOrphan(P, B, "alloc-a", Orphan(NOON, "stack-gone")),
+        MarkOrphan(P, B, "alloc-a", None),
         RemoveAllocation(P, B, "alloc-a"),
     ],
     "Cooling": [PutCooling(COOLING), TakeCooling(COOLING)],
+    "Sticky": [PutSticky("0f", COOLING), TakeSticky("0f", COOLING)],
     "Owner": [PutOwner(OWNER, expires=None), PutOwner(OWNER.stored(), expires=None)],
     "Quota": [
         ChangeQuota(ACCOUNT, P, 1, 1, 9, 9),
@@ -135,6 +144,7 @@ OPERATIONS: dict[str, list[Operation]] = {
         UseApproval("approval-0"),
     ],
     "Order": [PutPending(ORDER), TakePending(P, "token")],
+    "Round": [PutRound(Round()), PutRound(Round(1))],
 }
 """Every operation, by the item that it is about."""
 
@@ -145,8 +155,11 @@ READS: dict[str, tuple[Any, ...]] = {
     "free_among": (P, [B]),
     "all_free": (P, 4),
     "cooling": (P, 40),
+    "sticky": (P, "0f", NOON, 20),
     "allocation": (P, B),
     "allocations": (P,),
+    "allocations_beyond": (P, B),
+    "orphans_round": (),
     "lease": (P, B),
     "leases": (P,),
     "approval": ("approval-0",),
@@ -277,6 +290,7 @@ def test_a_write_has_the_kind_that_it_says(operation: Operation, kind: str) -> N
         ChangeQuota,
         DescribeAllocation,
         DivideAllocation,
+        MarkOrphan,
         TouchPool,
         TouchScope,
         UniteAllocation,
@@ -327,6 +341,14 @@ def test_cooling_sorts_by_time(cidr: Cidr, until: int, now: int) -> None:
     assert (keys.cooling(P, cidr, until).sort <= keys.cooling_until(now)) == (until <= now)
 
 
+@given(cidrs(), st.integers(0, 10**14 - 2), st.integers(0, 10**14 - 2))
+def test_what_a_holder_had_sorts_by_time(cidr: Cidr, until: int, now: int) -> None:
+    """What cools beyond a time sorts between the bounds of that time, and nothing of another holder does."""
+    low, high = keys.sticky_after("0f", now)
+    assert (low <= keys.sticky(P, "0f", cidr, until).sort <= high) == (until > now)
+    assert not any(low <= keys.sticky(P, other, cidr, until).sort <= high for other in ("0e", "10", "0f0", "0"))
+
+
 @given(parts(), cidrs())
 def test_the_blocks_in_a_block_sort_between_its_bounds(pair: tuple[Cidr, Cidr], other: Cidr) -> None:
     """What lies in a block sorts from it to its last address, and nothing else does: not what it lies in itself."""
@@ -334,6 +356,14 @@ def test_the_blocks_in_a_block_sort_between_its_bounds(pair: tuple[Cidr, Cidr], 
     for outer, inner in ((whole, part), (part, whole), (whole, other), (whole, whole)):
         inside = keys.blocks_from(outer) <= keys.block(inner) <= keys.blocks_until(outer)
         assert inside == outer.contains(inner)
+
+
+@given(parts(), cidrs())
+def test_what_comes_after_a_block_sorts_beyond_it(pair: tuple[Cidr, Cidr], other: Cidr) -> None:
+    """All that sorts after a block is between its bounds, and neither itself nor what comes before."""
+    for one, two in (pair, pair[::-1], (pair[0], other)):
+        low, high = keys.blocks_beyond(one)
+        assert (low <= keys.block(two) <= high) == (one < two)
 
 
 @given(parts(), st.integers(0, 10**14 - 2))

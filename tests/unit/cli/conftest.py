@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,12 +31,16 @@ ADMINISTRATOR = "arn:aws:iam::111122223333:user/ana"
 """Who is at the keyboard."""
 
 
+@dataclass
 class OneKey:
     """`ipam.services.ports.Secrets` with one master key."""
+
+    keyboard: Keyboard
 
     def master_keys(self, *, fresh: bool = False) -> tuple[bytes, ...]:
         """See the port."""
         del fresh
+        self.keyboard.keys_read += 1
         return (MASTER_KEY,)
 
 
@@ -47,13 +51,15 @@ class Keyboard:
     desk: Desk
     calls: list[str] = field(default_factory=list)
     committed: list[Change] = field(default_factory=list)
+    keys_read: int = 0
 
     def ports(self) -> Ports:
         """Give a new process its collaborators, and note what it asks the store."""
         store: Any = Recorder(self.desk.store)
         store.calls, store.committed = self.calls, self.committed
         others = self.desk.outside
-        return Ports(store, self.desk.clock, self.desk.chance, Memory(), redelivery=others.redelivery)
+        process = Ports(store, self.desk.clock, self.desk.chance, Memory())
+        return replace(process, redelivery=others.redelivery, aliases=others.aliases, stacks=others.stacks)
 
     def run(self, *words: str, answer: str | None = None) -> Result:
         """Run a command, whatever it comes to; with an answer, at a terminal where somebody types it."""
@@ -96,7 +102,7 @@ class Keyboard:
 def ipam(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Keyboard:
     keyboard = Keyboard(desk)
     monkeypatch.setattr(context, "ports", keyboard.ports)
-    monkeypatch.setattr(context, "secrets", OneKey)
+    monkeypatch.setattr(context, "secrets", lambda: OneKey(keyboard))
     monkeypatch.setattr(context, "caller", lambda: ADMINISTRATOR)
     return keyboard
 

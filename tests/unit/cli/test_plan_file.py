@@ -45,6 +45,7 @@ scopes:
             tags: {{tier: gold}}
             shared_with: ["111122223333", ou-ab12-11111111, o-exampleorgid]
             auto_import: true
+            sticky: true
           subnets:
             locale: {REGION}
             allocation_types: [subnet]
@@ -100,6 +101,7 @@ def test_everything_is_read() -> None:
         tags=(("tier", "gold"),),
         shared_with=("111122223333", "ou-ab12-11111111", "o-exampleorgid"),
         auto_import=True,
+        sticky=True,
     )
     assert pools["subnets"].pool.source_resource == SourceResource("vpc-0a", "111122223333", REGION)
     assert pools["below"].pool.family == 6
@@ -121,6 +123,7 @@ REFUSED = {
     "scopes: {private: {pools: {a: {cidrs: [ten]}}}}": ("line 1, column 40", "not a canonical CIDR"),
     "scopes: {private: {pools: {a: {cooling_seconds: -1}}}}": ("line 1, column 49", "not a whole number"),
     "scopes: {private: {pools: {a: {auto_import: maybe}}}}": ("line 1, column 45", "neither true nor false"),
+    "scopes: {private: {pools: {a: {sticky: maybe}}}}": ("line 1, column 40", "neither true nor false"),
     "scopes: {private: {pools: {a: {shared_with: [me]}}}}": ("line 1, column 46", "no account"),
     "scopes: {private: {pools: {a: {source_resource: {owner: x}}}}}": ("line 1, column 49", "no 'resource_id'"),
     "scopes: {private: {pools: {a: {description: [x]}}}}": ("line 1, column 45", "not a text"),

@@ -26,7 +26,7 @@ RULES = (
 ALL = (
     *("--min", "16", "--max", "28", "--default", "24", "--type", "vpc", "--type", "custom"),
     *("--max-allocations", "3", "--max-units", "4096", "--cooling-seconds", "60", "--description", "of the shop"),
-    *("--tag", "env=prod", "--share", ACCOUNT, "--share", "ou-ab12-cd34ef56", "--auto-import"),
+    *("--tag", "env=prod", "--share", ACCOUNT, "--share", "ou-ab12-cd34ef56", "--auto-import", "--sticky"),
     *RULES,
 )
 
@@ -40,8 +40,9 @@ def test_a_pool_is_created_with_all_that_it_has(ipam: Keyboard, vpcs: Pool, desk
     )
     assert (pool.quota, pool.cooling_seconds, pool.source_pool_id) == (Quota(3, 4096), 60, vpcs.pool_id)
     assert (pool.tags, pool.shared_with) == ((("env", "prod"),), (ACCOUNT, "ou-ab12-cd34ef56"))
-    assert (sorted(pool.allocation_types), pool.auto_import, pool.description) == (
+    assert (sorted(pool.allocation_types), pool.auto_import, pool.sticky, pool.description) == (
         ["custom", "vpc"],
+        True,
         True,
         "of the shop",
     )
@@ -57,7 +58,7 @@ def test_a_pool_is_created_with_all_that_it_has(ipam: Keyboard, vpcs: Pool, desk
         ["env=prod"],
     )
     (line,) = ipam.csv("pool", "show", "full")
-    assert (line["auto_import"], line["shared_with"]) == ("true", f"{ACCOUNT} ou-ab12-cd34ef56")
+    assert (line["auto_import"], line["sticky"], line["shared_with"]) == ("true", "true", f"{ACCOUNT} ou-ab12-cd34ef56")
     assert "auto import" in ipam("pool", "show", "full")
 
 
@@ -78,14 +79,16 @@ def test_only_what_is_given_changes(ipam: Keyboard, vpcs: Pool, desk: Desk) -> N
             "--allow",
             "10.0.128.0/17",
             "--no-auto-import",
+            "--no-sticky",
             "--strategy",
             "best-fit",
         ),
     )
     assert (edited["name"], edited["tags"], edited["allocation_min_netmask_length"]) == ("fuller", ["x=1"], None)
     assert edited["shared_with"] == [ACCOUNT, "ou-ab12-cd34ef56", "o-abcdefghij"]
-    assert (edited["allowed_cidrs"], edited["auto_import"], edited["strategy"]) == (
+    assert (edited["allowed_cidrs"], edited["auto_import"], edited["sticky"], edited["strategy"]) == (
         ["10.0.128.0/17"],
+        False,
         False,
         "best-fit",
     )

@@ -58,7 +58,7 @@ def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch, ipam: Keybo
         monkeypatch.delitem(os.environ, name, raising=False)
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     assert "set IPAM_TABLE_NAME in" in ipam.refused("pool", "list")
-    assert "set IPAM_MASTER_KEY_SECRET in" in ipam.refused("tenant", "key", "111122223333")
+    assert "set IPAM_MASTER_KEY_SECRET in" in ipam.refused("tenant", "rotate", "111122223333")
 
 
 @pytest.mark.parametrize("error", [DENIED, NoCredentialsError()])

@@ -393,7 +393,7 @@ def test_what_a_pool_is_made_as_does_not_change(
         {},
         {"name": "renamed", "description": "words", "tags": (("team", "net"),), "shared_with": (ACCOUNT,)},
         {"rules": AllocationRules(24, 28, 26, lease_seconds=60), "quota": Quota(1, 256), "cooling_seconds": 60},
-        {"version": 9, "auto_import": True},
+        {"version": 9, "auto_import": True, "sticky": True},
     ],
 )
 def test_everything_else_of_a_pool_may_change(facts: dict[str, object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -163,6 +164,7 @@ def test_whom_a_pool_is_shared_with_is_an_id(said: list[str], read: tuple[str, .
         ({"Locale": "us-west-2-lax-1a"}, ["Locale", "not a Region"]),
         ({"AutoImport": "yes"}, ["AutoImport", "true or false"]),
         ({"AutoImport": "true"}, ["AutoImport", "Locale"]),
+        ({"Sticky": "yes"}, ["Sticky", "true or false"]),
         ({"Cascade": "yes"}, ["Cascade", "true or false"]),
         ({"Strategy": "worst-fit"}, ["Strategy", "best-fit or sparse"]),
         ({"AllocationTypes": ["vpc", "ipam-pool"]}, ["AllocationTypes", '"ipam-pool"']),
@@ -222,3 +224,19 @@ def test_a_scope_takes_what_means_nothing_here() -> None:
     """IpamId is accepted whatever it names: there is one IPAM, and this is it."""
     read = properties.scope({"IpamId": "ipam-0123456789abcdef0", "Tags": []})
     assert (read.name, read.scope_type, read.description, read.tags) == ("", "private", "", ())
+
+
+@pytest.mark.parametrize(
+    ("section", "names"),
+    [
+        ("Custom::IpamScope", SCOPE_PROPERTIES),
+        ("Custom::IpamPool", POOL_PROPERTIES),
+        ("Custom::IpamPoolCidr", POOL_CIDR_PROPERTIES),
+        ("Custom::IpamAllocation", ALLOCATION_PROPERTIES),
+    ],
+)
+def test_every_property_is_documented(section: str, names: tuple[str, ...]) -> None:
+    """docs/address-plan.md has each of them in the section of its type."""
+    text = (Path(__file__).parents[3] / "docs" / "address-plan.md").read_text()
+    told = text.partition(f"## {section}\n")[2].partition("\n## ")[0]
+    assert [name for name in names if f"`{name}`" not in told] == []

@@ -234,6 +234,12 @@ def test_what_is_left_out_has_a_default() -> None:
     assert (asked.description, asked.subnets, asked.tags, asked.preview_seconds) == ("", (), (), 0)
 
 
+@pytest.mark.parametrize("kind", ["vpc", "subnet", "custom"])
+def test_what_it_is_for_is_the_pools_to_judge(kind: str) -> None:
+    """A VPC, a subnet, or what lives outside AWS: each can be asked for, and a pool's AllocationTypes decide."""
+    assert order({"AllocationType": kind}, REGION).ask.allocation_type == kind
+
+
 def test_a_cidr_says_its_family() -> None:
     """AddressFamily can be left out where Cidr is given, and the mask may repeat what Cidr says."""
     asked = order({"Cidr": "fd00::/56", "CnCidrMask": "56", "SubnetMasks": ["64"]}, REGION)

@@ -130,6 +130,16 @@ EXAMPLES: list[tuple[IpamError, list[str]]] = [
         ["ipam-pool-0123456789abcdef0", "The CIDR is not in the pool (InvalidParameterValue)", "network team"],
     ),
     (domain.VpcIpamRefusedError(LONG, LONG, LONG), ["network team"]),
+    (
+        domain.NoSuchTenantError("111111111111"),
+        ["Account 111111111111 may not order", "`ipam tenant add`", "deploy again"],
+    ),
+    (domain.NoSuchTenantError(LONG), ["may not order", "deploy again"]),
+    (
+        domain.RotationUnfinishedError("111111111111", at(9)),
+        ["111111111111", "good until 2026-11-20 09:00 UTC", "`--no-grace`"],
+    ),
+    (domain.RotationUnfinishedError(LONG, at(9)), ["`--no-grace`"]),
     (domain.ContendedError(LONG, 10), ["10 attempts", "safe to retry"]),
     (domain.OutOfTimeError(), ["safe to retry"]),
     (domain.StoreUnavailableError(LONG), ["safe to retry"]),

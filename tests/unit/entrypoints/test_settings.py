@@ -31,9 +31,10 @@ def test_other_services_are_told_where_they_are_needed() -> None:
     """The function that parked requests go to, and the role that reads the organisation; neither is a must."""
     function, role = "arn:aws:lambda:eu-central-1:123456789012:function:f:live", "arn:aws:iam::222222222222:role/r"
     given = Settings.from_environment(
-        ENVIRONMENT | {"IPAM_CN_CIDR_FUNCTION": function, "IPAM_ORGANIZATIONS_ROLE": role}
+        ENVIRONMENT
+        | {"IPAM_CN_CIDR_FUNCTION": function, "IPAM_ORGANIZATIONS_ROLE": role, "IPAM_DISCOVERY_ROLE": "reader"}
     )
-    assert (given.cn_cidr_function, given.organizations_role) == (function, role)
+    assert (given.cn_cidr_function, given.organizations_role, given.discovery_role) == (function, role, "reader")
 
 
 def test_the_command_lines_region_will_do() -> None:

@@ -18,6 +18,7 @@ from ipam.entrypoints.logs import make_logger
 from ipam.entrypoints.upkeep import MAX_NAMED, Upkeep
 from ipam.services.approve import Verdict, decide
 from ipam.services.order import Waiting
+from tests.builders import STACK
 from tests.faults import Around, Recorder
 from tests.unit.entrypoints.stage import FakeContext
 
@@ -189,17 +190,43 @@ def test_the_handler_asks_nothing_of_its_event(desk: Desk, cooled: Pool, monkeyp
     handler.lambda_handler({}, function.context)
     assert [line["outcome"] for line in function.lines()] == ["reclaimed", "nothing-to-do"]
     assert desk.free(cooled.pool_id) == ["10.0.0.0/24"]
-    assert watched.calls.count("plan") == 2
+    assert watched.calls.count("plan") == 4
+
+
+@pytest.mark.usefixtures("cooled")
+def test_tenants_follow_what_is_live(desk: Desk) -> None:
+    """After a deployment the line counts the aliases that were moved; the next run has nothing to do."""
+    for account in ("111122223333", "444455556666"):
+        desk.tenant(account)
+    function = Function(desk)
+    assert (function.run()["outcome"], "aliases_moved" in function.lines()[0]) == ("reclaimed", False)
+    desk.outside.aliases.live = 2
+    line = function.run()
+    assert (line["outcome"], line["aliases_moved"]) == ("aliases-moved", 2)
+    assert function.run()["outcome"] == "nothing-to-do"
+
+
+def test_an_alias_that_does_not_move_makes_an_error_of_the_run(desk: Desk, cooled: Pool) -> None:
+    """The pools are served all the same; the line says why, and Lambda counts an error."""
+    desk.tenant()
+    desk.outside.aliases.shut = True
+    function = Function(desk)
+    with pytest.raises(UpkeepFailedError, match=r"1 alias\(es\) not moved"):
+        function.run()
+    (line,) = function.lines()
+    cause = "ServiceUnavailableError(service='AWS Lambda', code='TooManyRequestsException')"
+    assert (line["outcome"], line["aliases_failed"]) == ("failed", [cause])
+    assert line["pools_changed"] == 1 and desk.free(cooled.pool_id) == ["10.0.0.0/24"]
 
 
 def parked(desk: Desk, pool_of: MakePool) -> Approval:
-    """A request that waits for an administrator, until a minute from now."""
+    """A request that waits for an administrator, until ten minutes from now."""
     pool_of(
         "10.8.0.0/16", name="large", scope=desk.scope("of large"), rules=AllocationRules(approval_netmask_length=24)
     )
     request = desk.request("large", 20, pool_name="large")
     with pytest.raises(ApprovalPendingError):
-        desk.allocate(replace(request, waiting=Waiting(desk.clock.now() + 60_000, '{"RequestType": "Create"}')))
+        desk.allocate(replace(request, waiting=Waiting(desk.clock.now() + 600_000, '{"RequestType": "Create"}')))
     return desk.store.approvals()[0]
 
 
@@ -208,7 +235,7 @@ def test_what_nobody_decided_is_handed_over(desk: Desk, pool_of: MakePool) -> No
     parked(desk, pool_of)
     function = Function(desk)
     assert function.run()["outcome"] == "nothing-to-do"
-    desk.clock.advance(60)
+    desk.clock.advance(600)
     line = function.run()
     assert (line["outcome"], line["approvals_handed_over"]) == ("handed-over", 1)
     assert desk.outside.redelivery.taken == [{"RequestType": "Create"}]
@@ -252,3 +279,17 @@ def test_who_cannot_be_told_makes_an_error_of_the_run(desk: Desk, pool_of: MakeP
     assert function.run()["outcome"] == "reclaimed"
     assert desk.held(leased.pool_id) == []
     assert desk.outside.happenings.kinds() == ["Lease Ends Soon", "Lease Ended"]
+
+
+def test_stacks_are_asked_once_a_day(desk: Desk, pool_of: MakePool) -> None:
+    """The line of that run says how many, how many are unknown and what was found; other lines say nothing of it."""
+    pool_of("10.0.0.0/24")
+    desk.outside.stacks.can_ask = True
+    desk.allocate(desk.request("a", 28))
+    desk.outside.stacks.standings[STACK] = "gone"
+    desk.clock.advance(2 * 24 * 3600)
+    function = Function(desk)
+    line = function.run()
+    assert (line["stacks_asked"], line["stacks_unknown"], line["orphans_found"]) == (1, 0, 1)
+    assert desk.outside.happenings.kinds() == ["Orphan Found"]
+    assert not {"stacks_asked", "orphans_found"} & function.run().keys()

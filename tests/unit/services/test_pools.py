@@ -80,6 +80,7 @@ def test_a_pool_is_stored_as_it_was_described(desk: Desk) -> None:
         shared_with=(ACCOUNT, "ou-abcd-12345678"),
         vpc_ipam_pool_id="ipam-pool-aws",
         auto_import=True,
+        sticky=True,
     )
     pool = create_pool(desk.ports, new, "test")
     stored = desk.store.plan().named("vpcs")
@@ -88,7 +89,7 @@ def test_a_pool_is_stored_as_it_was_described(desk: Desk) -> None:
     assert (stored.allocation_types, stored.rules) == (new.allocation_types, new.rules)
     assert (stored.quota, stored.cooling_seconds, stored.created) == (new.quota, 60, NOON)
     assert (stored.tags, stored.shared_with) == (new.tags, new.shared_with)
-    assert (stored.vpc_ipam_pool_id, stored.auto_import) == ("ipam-pool-aws", True)
+    assert (stored.vpc_ipam_pool_id, stored.auto_import, stored.sticky) == ("ipam-pool-aws", True, True)
     assert desk.free(pool.pool_id, 6) == []
     check(desk.store, canonical=True)
 
@@ -236,6 +237,7 @@ def test_a_pool_is_changed_as_wanted(desk: Desk, pool_of: MakePool) -> None:
         "tags": (("a", "b"),),
         "shared_with": ("o-1234567890",),
         "auto_import": True,
+        "sticky": True,
     }
     edited = edit_pool(desk.ports, pool.pool_id, lambda old: replace(old, **facts), "test")
     assert desk.store.plan().pools[pool.pool_id] == edited

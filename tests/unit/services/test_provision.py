@@ -52,12 +52,19 @@ def test_a_child_gets_its_space_from_its_parent(desk: Desk, pool_of: MakePool) -
 
 def test_the_same_token_is_the_same_order(desk: Desk, pool_of: MakePool) -> None:
     """I4: an order that is repeated, from any process, gives the same block and changes nothing."""
-    pool = pool_of()
+    top = pool_of("10.0.0.0/8", name="top")
+    pool = pool_of(name="below", scope=top.scope_id, source_pool_id=top.pool_id)
     given = {provision(at.ports, pool.pool_id, 16, "t", "test") for at in (desk, desk.another(), desk)}
     assert len(given) == 1
     assert provision(desk.ports, pool.pool_id, 16, "u", "test") not in given
     assert len(desk.store.plan().space(pool.pool_id).provisioned) == 2
     check(desk.store, canonical=True)
+
+
+def test_a_size_alone_is_no_order_to_a_scope(desk: Desk, pool_of: MakePool) -> None:
+    """A scope has every address there is, also those that nobody may use: a top-level pool names its block."""
+    with pytest.raises(InvalidPoolError, match="exact Cidr"):
+        provision(desk.ports, pool_of().pool_id, 16, "t", "test")
 
 
 def test_two_pools_of_a_scope_never_overlap(desk: Desk, pool_of: MakePool) -> None:

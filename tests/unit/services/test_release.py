@@ -8,9 +8,11 @@ import pytest
 
 from ipam.domain.change import PutOwner
 from ipam.domain.errors import ContendedError, OutOfTimeError, SupersededError
-from ipam.services.ports import Conflict, Refusal
 from ipam.services.leases import OWNER_KEPT
+from ipam.services.pools import delete_pool
+from ipam.services.ports import Conflict, Refusal
 from ipam.services.release import MAX_ATTEMPTS, release_in_stack
+from ipam.services.release_by_administrator import release_by_administrator
 from tests.builders import NOON, STACK, Desk, block, claim, owner_key
 from tests.faults import Around, Faulty, Interrupted, Recorder
 from tests.invariants import check
@@ -582,3 +584,20 @@ def test_what_a_second_create_was_answered_with_outlives_the_first(desk: Desk, p
     desk.clock.advance(60)
     assert desk.abandon("a") == "unverified-delete"
     assert desk.held(pool.pool_id) == [str(first.cidr)]
+
+
+@pytest.mark.parametrize("gone", ["taken away", "with its pool"])
+def test_a_record_that_is_older_than_the_end_of_its_pool_is_read_again(
+    desk: Desk, pool_of: MakePool, gone: str
+) -> None:
+    """A process that remembers an allocation of a pool that is gone finds that it was given back."""
+    pool = pool_of("10.0.0.0/24")
+    grant = desk.allocate(desk.request("a", 26)).grant
+    other = desk.another()
+    if gone == "taken away":
+        (allocation,) = desk.store.allocations(pool.pool_id)
+        release_by_administrator(other.ports, allocation, "test", desk.deadline)
+    delete_pool(other.ports, pool.pool_id, "test", cascade=gone == "with its pool")
+    desk.clock.advance(31)
+    assert desk.release("a", grant.allocation_id) == "already-released"
+    check(desk.store)

@@ -22,7 +22,7 @@ from ipam.domain.errors import (
     VpcIpamRefusedError,
 )
 from ipam.domain.free_space import remainders
-from ipam.domain.owner import OwnerRecord
+from ipam.domain.owner import OwnerKey, OwnerRecord
 from ipam.domain.pool import AllocationRules, Quota
 from ipam.services.approve import Verdict, decide
 from ipam.services.audit import note
@@ -40,6 +40,7 @@ from tests.vpc_ipam import AmazonPool, BackedDesk, agree, backed, settle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ipam.domain.change import Operation
     from ipam.domain.pool import Pool
 
 ALLOCATE, RELEASE, LIST = "AllocateIpamPoolCidr", "ReleaseIpamPoolAllocation", "GetIpamPoolAllocations"
@@ -62,6 +63,23 @@ def hold(place: Place, cidr: str, name: str = "elsewhere") -> Allocation:
     (allocation,) = (each for each in desk.store.allocations(pool.pool_id) if each.cidr == grant.cidr)
     place[1].held.pop(allocation.vpc_ipam_allocation_id)
     return allocation
+
+
+def put_here(place: Place, cidr: str, owner: OwnerKey, there: str = "") -> None:
+    """Write an allocation as an import does, past Amazon; the pool is wholly free."""
+    desk, _, pool = place
+    whole, part = block("10.0.0.0/24"), block(cidr)
+    named = Allocation(
+        f"ipam-pool-alloc-{0:032x}", pool.pool_id, part, owner, "", "vpc", "", NOON, vpc_ipam_allocation_id=there
+    )
+    operations: tuple[Operation, ...] = (
+        TakeFree(pool.pool_id, whole),
+        PutAllocation(named),
+        PutOwner(OwnerRecord(owner), None),
+        *(PutFree(pool.pool_id, rest) for rest in remainders(whole, part)),
+        PutAudit(note(desk.ports, pool.pool_id, "imported", "test", part)),
+    )
+    desk.store.commit(Change(operations))
 
 
 def events(desk: Desk, subject: str) -> list[str]:
@@ -142,6 +160,16 @@ def test_an_exact_block_that_is_held_here_is_not_even_asked_for(place: Place) ->
     with pytest.raises(CidrNotFreeError):
         desk.allocate(desk.request("b", cidr="10.0.0.0/27"))
     assert len(amazon.asked(ALLOCATE)) == 1
+
+
+def test_an_exact_block_that_is_taken_here_meanwhile_is_refused(place: Place) -> None:
+    """No other one would do, so it is given back and that is the end of it."""
+    desk, amazon, _ = place
+    amazon.meanwhile = [lambda: put_here(place, "10.0.0.0/27", owner_key("imported"))]
+    with pytest.raises(CidrNotFreeError):
+        desk.allocate(desk.request("a", cidr="10.0.0.0/26"))
+    assert len(amazon.asked(ALLOCATE)) == 1
+    assert amazon.blocks() == []
 
 
 def test_an_exact_block_that_others_have_there_is_refused(place: Place) -> None:
@@ -568,7 +596,8 @@ def test_a_slow_process_allocates_nothing_once_its_order_was_ended(place: Place)
     amazon.meanwhile = [sleep]
     with pytest.raises(ContendedError):
         desk.allocate(desk.request("a", 26))
-    assert desk.held(pool.pool_id) == amazon.blocks() == desk.clock.slept == []
+    assert desk.held(pool.pool_id) == amazon.blocks() == []
+    assert desk.clock.slept == []
     assert desk.allocate(desk.request("a", 26)).outcome == "allocated"
     settle(desk, amazon, pool)
 
@@ -783,6 +812,22 @@ def test_while_amazon_does_not_answer_blocks_go_on_cooling(place: Place, fault: 
     settle(desk, amazon, pool)
 
 
+def test_orders_are_mended_though_nothing_is_taken_back_now(place: Place) -> None:
+    """Each of the two is done as far as it goes, and a pool is told of once."""
+    desk, amazon, pool = place
+    grant = desk.allocate(desk.request("a", 26)).grant
+    crash(place, "b")
+    desk.release("a", grant.allocation_id)
+    desk.clock.advance(15 * MINUTE)
+    amazon.faults = iter(["throttled", "throttled"])
+    assert [failure.pool for failure in desk.keep_up().failures] == ["backed"]
+    assert desk.orders(pool.pool_id) == ["ended"]
+    amazon.faults = iter(["throttled"])
+    assert [failure.pool for failure in desk.keep_up().failures] == ["backed"]
+    assert amazon.blocks() == desk.cooling(pool.pool_id) == ["10.0.0.0/26"]
+    settle(desk, amazon, pool)
+
+
 def test_what_amazon_refuses_to_take_back_does_not_keep_the_others(place: Place) -> None:
     """A network that runs there keeps its block, which goes on cooling here; a person has to know of it."""
     desk, amazon, pool = place
@@ -988,22 +1033,7 @@ def test_what_an_allocation_here_names_is_never_given_back(place: Place) -> None
     crash(place)
     (order,) = desk.store.orders(pool.pool_id)
     ((there, held),) = amazon.held.items()
-    named = Allocation(
-        "ipam-pool-alloc-0", pool.pool_id, held.cidr, order.owner, "", "vpc", "", NOON, vpc_ipam_allocation_id=there
-    )
-    owner = OwnerRecord(order.owner)
-    rest = remainders(block("10.0.0.0/24"), held.cidr)
-    desk.store.commit(
-        Change(
-            (
-                TakeFree(pool.pool_id, block("10.0.0.0/24")),
-                PutAllocation(named),
-                PutOwner(owner, None),
-                *(PutFree(pool.pool_id, cidr) for cidr in rest),
-                PutAudit(note(desk.ports, pool.pool_id, "imported", "test", held.cidr)),
-            )
-        )
-    )
+    put_here(place, str(held.cidr), order.owner, there)
     desk.clock.advance(15 * MINUTE)
     mend(desk.ports, pool, desk.deadline)
     assert amazon.blocks() == ["10.0.0.0/26"]

@@ -3,11 +3,17 @@
 A stack's function is invoked with the rights of whoever deploys the stack. An alias that one account only may invoke
 therefore proves the account, which nothing in an event does (Lambda developer guide, "Working with resource-based IAM
 policies in Lambda"). What fails is sent to the same queue as everywhere: that is said for each alias, too.
+
+The description of an alias is written last, and says what it was made like: an alias that was left unfinished, or whose
+settings are not those of `live` any more, is seen in the list of them all, at one call for fifty.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -16,14 +22,36 @@ from ipam.adapters.aws import answering
 from ipam.domain.errors import ServiceUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 SERVICE: Final = "AWS Lambda"
 LIVE: Final = "live"
 PREFIX: Final = "tenant-"
-STATEMENT: Final = "LetInTheTenant"
-THERE: Final = "ResourceConflictException"
+STATEMENT: Final = "LetIn"
 NOT_THERE: Final = "ResourceNotFoundException"
+UNFINISHED: Final = "cn-ipam is making this alias"
+MARK_DIGITS: Final = 16
+SETTINGS: Final = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
+"""What an alias says of events that fail (Lambda API reference, "PutFunctionEventInvokeConfig")."""
+
+
+@dataclass(frozen=True)
+class _Live:
+    """What aliases have to be like: their version, and their settings for events that fail."""
+
+    version: str
+    settings: dict[str, Any] | None
+
+    def description(self, account: str) -> str:
+        """Describe an alias that is like this."""
+        said = json.dumps(self.settings, sort_keys=True).encode()
+        return f"For account {account} alone. Settings {hashlib.sha256(said).hexdigest()[:MARK_DIGITS]}"
+
+    def is_followed_by(self, alias: dict[str, Any] | None, account: str) -> bool:
+        """Whether an account's alias is there, finished, and like this."""
+        if alias is None:
+            return False
+        return (alias["FunctionVersion"], alias.get("Description")) == (self.version, self.description(account))
 
 
 class TenantAliases:
@@ -34,69 +62,83 @@ class TenantAliases:
         self._function, _, self._alias = function.rpartition(":")
         self._connect = functools.cache(connect)
 
-    def let_in(self, account: str) -> bool:
+    def service_token(self, account: str) -> str:
         """See the port."""
-        if self._alias != LIVE:
-            raise ServiceUnavailableError(SERVICE, "IPAM_CN_CIDR_FUNCTION is not the ARN of the alias `live`")
+        return f"{self._function}:{PREFIX}{account}" if self._alias == LIVE else ""
+
+    def outdated(self, accounts: Iterable[str]) -> list[str]:
+        """See the port."""
+        self._check()
         with answering(SERVICE):
-            version = self._connect().get_alias(FunctionName=self._function, Name=LIVE)["FunctionVersion"]
-            changed = self._point(PREFIX + account, version)
-            changed |= self._permit(PREFIX + account, account)
-            return changed | self._keep_what_fails(PREFIX + account)
+            live = self._live()
+            pages = self._connect().get_paginator("list_aliases").paginate(FunctionName=self._function)
+            aliases = {alias["Name"]: alias for page in pages for alias in page["Aliases"]}
+        return [account for account in accounts if not live.is_followed_by(aliases.get(PREFIX + account), account)]
+
+    def let_in(self, account: str) -> None:
+        """See the port."""
+        self._check()
+        with answering(SERVICE):
+            lambdas, live, name = self._connect(), self._live(), PREFIX + account
+            alias = self._found(lambda: lambdas.get_alias(FunctionName=self._function, Name=name))
+            wanted = {"FunctionName": self._function, "Name": name, "FunctionVersion": live.version}
+            if alias is None:
+                alias = lambdas.create_alias(**wanted, Description=UNFINISHED)
+            # Nobody comes in before it is said where what fails goes.
+            self._keep_what_fails(name, live)
+            self._permit(name, account)
+            if not live.is_followed_by(alias, account):
+                lambdas.update_alias(**wanted, Description=live.description(account))
 
     def shut_out(self, account: str) -> None:
         """See the port."""
+        self._check()
+        lambdas, at = self._connect(), {"FunctionName": self._function, "Qualifier": PREFIX + account}
         with answering(SERVICE):
-            # The policy and the rest of the alias go with it.
-            self._connect().delete_alias(FunctionName=self._function, Name=PREFIX + account)
+            self._found(lambda: lambdas.remove_permission(**at, StatementId=STATEMENT + account))
+            self._found(lambda: lambdas.delete_function_event_invoke_config(**at))
+            self._found(lambda: lambdas.delete_alias(FunctionName=self._function, Name=PREFIX + account))
 
-    def _point(self, alias: str, version: str) -> bool:
-        """Make an alias, or bring it to a version; say whether it was not there already."""
+    def _check(self) -> None:
+        """Refuse to work without the function.
+
+        Raises:
+            ServiceUnavailableError: the setting that is missing, or wrong.
+        """
+        if self._alias != LIVE:
+            raise ServiceUnavailableError(SERVICE, f"IPAM_CN_CIDR_FUNCTION is not the ARN of the alias {LIVE}")
+
+    def _live(self) -> _Live:
+        """Read what aliases have to be like."""
+        version = self._connect().get_alias(FunctionName=self._function, Name=LIVE)["FunctionVersion"]
+        return _Live(version, self._settings(LIVE))
+
+    def _settings(self, alias: str) -> dict[str, Any] | None:
+        """Read the settings of an alias for events that fail; None if it has none."""
         lambdas = self._connect()
-        wanted = {"FunctionName": self._function, "Name": alias, "FunctionVersion": version}
-        present = self._found(lambda: lambdas.get_alias(FunctionName=self._function, Name=alias))
-        if present is None:
-            lambdas.create_alias(**wanted, Description="Of one tenant account of cn-ipam.")
-        elif present["FunctionVersion"] != version:
-            lambdas.update_alias(**wanted)
-        return present is None or present["FunctionVersion"] != version
+        found = self._found(
+            lambda: lambdas.get_function_event_invoke_config(FunctionName=self._function, Qualifier=alias)
+        )
+        return None if found is None else {name: found[name] for name in SETTINGS if name in found}
 
-    def _permit(self, alias: str, account: str) -> bool:
-        """Let the account, and nobody else, invoke its alias; say whether it was not let already."""
-        try:
-            self._connect().add_permission(
-                FunctionName=self._function,
-                Qualifier=alias,
-                StatementId=STATEMENT,
-                Action="lambda:InvokeFunction",
-                Principal=account,
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != THERE:
-                raise
-            return False
-        return True
+    def _keep_what_fails(self, alias: str, live: _Live) -> None:
+        """Give an alias the settings of `live` for events that fail."""
+        if live.settings is not None and live.settings != self._settings(alias):
+            at = {"FunctionName": self._function, "Qualifier": alias}
+            self._connect().put_function_event_invoke_config(**at, **live.settings)
 
-    def _keep_what_fails(self, alias: str) -> bool:
-        """Give an alias the settings of `live` for events that fail; say whether it had others."""
-        lambdas = self._connect()
-        names = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
-
-        def settings(of: str) -> dict[str, Any] | None:
-            found = self._found(
-                lambda: lambdas.get_function_event_invoke_config(FunctionName=self._function, Qualifier=of)
-            )
-            return None if found is None else {name: found[name] for name in names if name in found}
-
-        wanted = settings(LIVE)
-        if wanted is None or wanted == settings(alias):
-            return False
-        lambdas.put_function_event_invoke_config(FunctionName=self._function, Qualifier=alias, **wanted)
-        return True
+    def _permit(self, alias: str, account: str) -> None:
+        """Let the account, and nobody else, invoke its alias."""
+        lambdas, at = self._connect(), {"FunctionName": self._function, "Qualifier": alias}
+        policy = self._found(lambda: lambdas.get_policy(**at))
+        statements = [] if policy is None else json.loads(policy["Policy"])["Statement"]
+        if not any(statement.get("Sid") == STATEMENT + account for statement in statements):
+            named = {"StatementId": STATEMENT + account, "Principal": account}
+            lambdas.add_permission(**at, **named, Action="lambda:InvokeFunction")
 
     @staticmethod
     def _found(ask: Callable[[], Any]) -> Any:
-        """Give what is asked for; None if it is not there."""
+        """Do what is asked; None if what it is about is not there."""
         try:
             return ask()
         except ClientError as error:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Literal
 
-    Service = Literal["dynamodb", "ec2", "events", "lambda", "organizations", "secretsmanager", "sts"]
+    Service = Literal["cloudformation", "dynamodb", "ec2", "events", "lambda", "organizations", "secretsmanager", "sts"]
 
 SESSION: Final = "cn-ipam"
 """What the history of a role that is taken on calls us."""
@@ -61,9 +61,12 @@ def client(service: Service, region: str | None = None, patience: int = 2, **rig
     return boto3.client(service, region_name=region or None, config=config, **rights)
 
 
-def client_as(role: str, service: Service, region: str | None = None) -> Any:
-    """Make such a client with the rights of a role. They last for an hour: a role can take on another for no longer."""
-    given = client("sts", region).assume_role(RoleArn=role, RoleSessionName=SESSION)["Credentials"]
+def client_as(role: str, service: Service, region: str | None = None, at: str | None = None) -> Any:
+    """Make such a client with the rights of a role. They last for an hour: a role can take on another for no longer.
+
+    The role is taken on in the client's Region, or `at` another.
+    """
+    given = client("sts", at or region).assume_role(RoleArn=role, RoleSessionName=SESSION)["Credentials"]
     rights = {
         "aws_access_key_id": given["AccessKeyId"],
         "aws_secret_access_key": given["SecretAccessKey"],

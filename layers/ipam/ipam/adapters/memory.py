@@ -24,6 +24,7 @@ from ipam.domain.change import (
     DescribeAllocation,
     DivideAllocation,
     EndLease,
+    MarkOrphan,
     PassAllocation,
     PutAllocation,
     PutApproval,
@@ -35,7 +36,9 @@ from ipam.domain.change import (
     PutPending,
     PutPool,
     PutProvisioned,
+    PutRound,
     PutScope,
+    PutSticky,
     PutTenant,
     RemoveAllocation,
     RemoveName,
@@ -50,12 +53,14 @@ from ipam.domain.change import (
     TakeCooling,
     TakeFree,
     TakePending,
+    TakeSticky,
     TouchPool,
     TouchScope,
     UniteAllocation,
     UseApproval,
 )
 from ipam.domain.cidr import WIDTHS, Cidr
+from ipam.domain.orphan import Round
 from ipam.domain.owner import OwnerRecord
 from ipam.domain.plan import Plan
 from ipam.domain.pool import Pool, ProvisionedCidr, Scope
@@ -76,6 +81,7 @@ WRITE_UNIT = 1024
 REMOVALS = (
     TakeFree,
     TakeCooling,
+    TakeSticky,
     TakePending,
     RemoveAllocation,
     EndLease,
@@ -145,10 +151,23 @@ class MemoryStore:
         due = None if until is None else ("", keys.cooling_until(until))
         return list(self._range(keys.cooling_partition(pool_id), due, limit))
 
+    def sticky(self, pool_id: str, holder: str, after: int, limit: int) -> list[CoolingBlock]:
+        """See the port."""
+        sought = keys.sticky_after(holder, after)
+        return list(self._range(keys.sticky_partition(pool_id), sought, limit, backwards=True))
+
     def allocation(self, pool_id: str, cidr: Cidr) -> Allocation | None:
         """See the port."""
         found: Allocation | None = self._get(keys.allocation(pool_id, cidr))
         return found
+
+    def allocations_beyond(self, pool_id: str, after: Cidr) -> Iterator[Allocation]:
+        """See the port."""
+        return iter(self._range(keys.used_partition(pool_id), keys.blocks_beyond(after)))
+
+    def orphans_round(self) -> Round:
+        """See the port."""
+        return self._get(keys.orphans_round()) or Round()
 
     def allocations(self, pool_id: str, within: Cidr | None = None) -> Iterator[Allocation]:
         """See the port."""
@@ -277,13 +296,15 @@ class MemoryStore:
         """Judge the condition of an operation."""
         current = self._find(key)
         match operation:
-            case TakeFree() | TakeCooling() | TakePending() | TouchScope() | TouchPool():
+            case TakeFree() | TakeSticky() | TakePending() | TouchScope() | TouchPool():
                 return current is not None
+            case TakeCooling(block):
+                return _is(current, block.allocation_id)
             case RemoveAllocation() | DivideAllocation():
                 return _is(current, operation.allocation_id) and not current.divided_by
             case UniteAllocation():
                 return _is(current, operation.allocation_id) and current.divided_by == operation.divided_by
-            case DescribeAllocation():
+            case DescribeAllocation() | MarkOrphan():
                 return _is(current, operation.allocation_id)
             case RemoveProvisioned(block):
                 return _is(current, block.allocation_id)
@@ -306,7 +327,7 @@ class MemoryStore:
                 return current is not None and current.version == part.version
             case RemovePool(_, version) | RemoveTenant(_, version):
                 return current is not None and current.version == version
-            case PutOwner(record):
+            case PutOwner(record) | PutRound(record):
                 return (0 if current is None else current.version) == record.version
             case ChangeQuota(_, _, allocations, units, max_allocations, max_units):
                 held = current or ChangeQuota("", "", 0, 0)
@@ -326,6 +347,8 @@ class MemoryStore:
                 self._alter(key, divided_by=divided_by)
             case UniteAllocation():
                 self._alter(key, divided_by="")
+            case MarkOrphan(orphan=orphan):
+                self._alter(key, orphan=orphan)
             case TouchScope() | TouchPool():
                 self._alter(key, version=self._find(key).version + 1)
             case ChangeQuota(account, pool_id, allocations, units):
@@ -358,8 +381,10 @@ def _key(operation: Operation) -> keys.Key:  # noqa: C901, PLR0911, PLR0912 - on
             return keys.free(pool_id, cidr)
         case PutAllocation(allocation) | PassAllocation(allocation):
             return keys.allocation(allocation.pool_id, allocation.cidr)
-        case RemoveAllocation() | DescribeAllocation() | DivideAllocation() | UniteAllocation():
+        case RemoveAllocation() | DescribeAllocation() | DivideAllocation() | UniteAllocation() | MarkOrphan():
             return keys.allocation(operation.pool_id, operation.cidr)
+        case PutRound():
+            return keys.orphans_round()
         case SetLease(lease):
             return keys.lease(lease.pool_id, lease.cidr)
         case EndLease(pool_id, cidr):
@@ -374,6 +399,8 @@ def _key(operation: Operation) -> keys.Key:  # noqa: C901, PLR0911, PLR0912 - on
             return keys.order(pool_id, token)
         case PutCooling(block) | TakeCooling(block):
             return keys.cooling(block.pool_id, block.cidr, block.until)
+        case PutSticky(holder, block) | TakeSticky(holder, block):
+            return keys.sticky(block.pool_id, holder, block.cidr, block.until)
         case PutOwner(record):
             return keys.owner(record.owner)
         case PutAudit(record):
@@ -407,7 +434,7 @@ def _record(operation: Operation) -> Any:  # noqa: PLR0911 - one a kind
             return record.stored()
         case PutAllocation(record) | PassAllocation(record) | PutAudit(record) | PutScope(record) | PutPool(record):
             return record
-        case PutCooling(block) | PutProvisioned(block):
+        case PutCooling(block) | PutProvisioned(block) | PutSticky(_, block):
             return block
         case PutName(_, holder_id):
             return holder_id
@@ -417,7 +444,7 @@ def _record(operation: Operation) -> Any:  # noqa: PLR0911 - one a kind
             return record
         case PutTenant(record):
             return record
-        case ReplaceScope(part) | ReplacePool(part) | ReplaceTenant(part):
+        case ReplaceScope(part) | ReplacePool(part) | ReplaceTenant(part) | PutRound(part):
             return replace(part, version=part.version + 1)
         case _:
             return None
@@ -433,6 +460,7 @@ _TO_ITEM: dict[type, Callable[[Any], Item]] = {
     OwnerRecord: lambda record: items.from_owner(record, None),
     Pool: items.from_pool,
     ProvisionedCidr: items.from_provisioned,
+    Round: items.from_round,
     Scope: items.from_scope,
     Tenant: items.from_tenant,
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from ipam.domain.cidr import Cidr
+    from ipam.domain.orphan import Orphan
     from ipam.domain.owner import OwnerKey
     from ipam.domain.pool import AllocationType, Tag
 
@@ -44,6 +45,9 @@ AuditEvent = Literal[
     "joined",
     "split",
     "fenced",
+    "orphan-found",
+    "orphan-cleared",
+    "orphans-sought",
 ]
 
 Decision = Literal["waiting", "approved", "denied"]
@@ -59,6 +63,7 @@ class Allocation:
         tags: those of the resource that it is for.
         divided_by: the subnet pool that divides it, which has to go first; "" for none.
         vpc_ipam_allocation_id: its allocation in Amazon VPC IPAM, where that chose it; or "".
+        orphan: that no stack will give it back, if it was found so.
     """
 
     allocation_id: str
@@ -72,6 +77,7 @@ class Allocation:
     tags: tuple[Tag, ...] = ()
     divided_by: str = ""
     vpc_ipam_allocation_id: str = ""
+    orphan: Orphan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +161,10 @@ class PendingOrder:
 
     Attributes:
         pool_id: our pool.
-        token: the ClientToken of the order, and what it is found by.
+        token: the ClientToken of the order, and what it is found by; with `ended-` before it, of one that was ended.
         owner: who asks.
         account: its account.
-        ordered: when, milliseconds of the epoch, by our clock.
+        ordered: when, or when it was ended, milliseconds of the epoch, by our clock.
     """
 
     pool_id: str

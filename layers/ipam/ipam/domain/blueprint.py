@@ -328,6 +328,7 @@ def _facts(pool: Pool) -> dict[str, object]:
         "tags": pool.tags,
         "shared_with": pool.shared_with,
         "auto_import": pool.auto_import,
+        "sticky": pool.sticky,
     }
 
 

@@ -15,6 +15,7 @@ from ipam.domain.cidr import spans
 if TYPE_CHECKING:
     from ipam.domain.allocation import Allocation, Approval, AuditRecord, CoolingBlock, Lease, PendingOrder
     from ipam.domain.cidr import Cidr
+    from ipam.domain.orphan import Orphan, Round
     from ipam.domain.owner import OwnerRecord
     from ipam.domain.pool import Pool, ProvisionedCidr, Scope, Tag
     from ipam.domain.tenant import Tenant
@@ -98,6 +99,23 @@ class UniteAllocation:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkOrphan:
+    """Note that an allocation is an orphan, or with None that it is none, on the condition that it is this one."""
+
+    pool_id: str
+    cidr: Cidr
+    allocation_id: str
+    orphan: Orphan | None
+
+
+@dataclass(frozen=True, slots=True)
+class PutRound:
+    """Note how far the search for orphans is, on the condition that it is what `round` was made from; it counts on."""
+
+    round: Round
+
+
+@dataclass(frozen=True, slots=True)
 class SetLease:
     """Set until when an allocation lasts, on the condition that a lease that is there is of the same one.
 
@@ -170,8 +188,24 @@ class PutCooling:
 
 @dataclass(frozen=True, slots=True)
 class TakeCooling:
-    """End the cooling of a block, on the condition that it has not been ended."""
+    """End the cooling of a block, on the condition that it cools after that very allocation."""
 
+    block: CoolingBlock
+
+
+@dataclass(frozen=True, slots=True)
+class PutSticky:
+    """Note whose a cooling block was, for as long as it cools: that one may have it again."""
+
+    holder: str
+    block: CoolingBlock
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSticky:
+    """Strike out whose a cooling block was, on the condition that nobody has."""
+
+    holder: str
     block: CoolingBlock
 
 
@@ -323,6 +357,8 @@ Operation = (
     | RemoveAllocation
     | DivideAllocation
     | UniteAllocation
+    | MarkOrphan
+    | PutRound
     | SetLease
     | EndLease
     | PutApproval
@@ -333,6 +369,8 @@ Operation = (
     | TakePending
     | PutCooling
     | TakeCooling
+    | PutSticky
+    | TakeSticky
     | PutOwner
     | PutAudit
     | ChangeQuota

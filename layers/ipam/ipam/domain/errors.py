@@ -127,6 +127,19 @@ class NoSuchTenantError(PermanentError):
 
 
 @dataclass(unsafe_hash=True)
+class RotationUnfinishedError(PermanentError):
+    """A tenant's key was rotated and the one before is still good: another rotation would end that at once.
+
+    Attributes:
+        account: the tenant's.
+        until: when the grace ends, milliseconds of the epoch.
+    """
+
+    account: str
+    until: int
+
+
+@dataclass(unsafe_hash=True)
 class UnknownAccountError(PermanentError):
     """The organisation has no such account."""
 

@@ -175,9 +175,9 @@ class OwnerRecord:
         """Allocations of Updates before that time whose answers CloudFormation never took over.
 
         Had it taken one over, it would hold that one; to hold another again it would have sent an Update that named the
-        first, and that would have acknowledged it. An id that the owner does not hold proves nothing.
+        first, and that would have acknowledged it. An id that the owner has not had proves nothing.
         """
-        if self.for_id(held) is None:
+        if not self.has_had(held):
             return ()
         return tuple(
             grant

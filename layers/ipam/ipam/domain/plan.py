@@ -134,7 +134,8 @@ class Plan:
             return Space(pool_id, scope.name, tuple(scope.world()), NO_QUOTA, 0)
         pool = self.named(pool_id)
         cidrs = tuple(block.cidr for block in self.provisioned(pool_id))
-        return Space(pool_id, pool.name, cidrs, pool.quota, pool.cooling_seconds, pool.rules)
+        sticky = pool.sticky and not pool.vpc_ipam_pool_id
+        return Space(pool_id, pool.name, cidrs, pool.quota, pool.cooling_seconds, pool.rules, sticky)
 
     def space_for(self, pool_id: str, account: str) -> Space:
         """Tell what a pool has to give from, and how much of it an account may hold."""
@@ -233,6 +234,8 @@ def check_pool(pool: Pool, plan: Plan) -> None:
     """
     _check_lengths(pool)
     _check_blocks(pool)
+    if pool.auto_import and not pool.locale:
+        raise InvalidPoolError("AutoImport", "true", "it needs a Locale: what is found is in a Region")
     if pool.cooling_seconds < 0:
         raise InvalidPoolError("CoolingSeconds", str(pool.cooling_seconds), "a time is not negative")
     if pool.rules.lease_seconds is not None and pool.rules.lease_seconds <= 0:

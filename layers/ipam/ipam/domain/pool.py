@@ -171,6 +171,8 @@ class Pool:
         vpc_ipam_pool_id: the Amazon VPC IPAM pool that chooses the blocks; "" where we do. What is provisioned here is
             what that pool has.
         auto_import: whether discovery takes over what it finds.
+        sticky: whether a block that cools is given back to the one that had it, if that orders again. Where Amazon VPC
+            IPAM chooses the blocks it has no effect.
         version: counts its changes, and those of what is attached to it.
     """
 
@@ -191,6 +193,7 @@ class Pool:
     source_resource: SourceResource | None = None
     vpc_ipam_pool_id: str = ""
     auto_import: bool = False
+    sticky: bool = False
     version: int = 1
 
     @property
@@ -203,13 +206,15 @@ class Pool:
 class ProvisionedCidr:
     """A block that a pool has to give from: an allocation of the pool's parent (I3).
 
-    That of a subnet pool is the allocation of the VPC whose space it divides, and has a holder of its own.
+    That of a subnet pool is the allocation of the VPC whose space it divides, and has a holder of its own; `claimant`
+    names the resource that has it provisioned, or is "".
     """
 
     pool_id: str
     cidr: Cidr
     allocation_id: str
     created: int
+    claimant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +228,7 @@ class Space:
         quota: how much of it one account may hold.
         cooling_seconds: how long a released block is kept from everyone (I7).
         rules: how blocks are given.
+        sticky: whether a block that cools is given back to the one that had it.
     """
 
     pool_id: str
@@ -231,6 +237,7 @@ class Space:
     quota: Quota
     cooling_seconds: int
     rules: AllocationRules = NO_RULES
+    sticky: bool = False
 
     def around(self, cidr: Cidr) -> Cidr | None:
         """The provisioned block that a block lies in."""

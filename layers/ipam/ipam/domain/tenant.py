@@ -28,6 +28,7 @@ class Tenant:
         generation: of its key; each rotation counts it on.
         previous_until: until when the key before is good as well, milliseconds of the epoch; None: it is not.
         created: milliseconds of the epoch.
+        left: since when it is leaving, milliseconds of the epoch; None: it is not.
         version: counts its changes.
     """
 
@@ -39,6 +40,7 @@ class Tenant:
     quotas: tuple[tuple[str, Quota], ...] = ()
     generation: int = 1
     previous_until: int | None = None
+    left: int | None = None
     version: int = 1
 
     def quota(self, pool_id: str) -> Quota | None:

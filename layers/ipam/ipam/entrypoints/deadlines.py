@@ -20,10 +20,10 @@ RESERVE_SHARE: Final = 2
 class LambdaDeadline:
     """`ipam.services.ports.Deadline` by the time that Lambda leaves to the invocation."""
 
-    def __init__(self, remaining: Callable[[], int]) -> None:
-        """Start with what remains, in milliseconds."""
+    def __init__(self, remaining: Callable[[], int], reserve: int = RESERVE) -> None:
+        """Start with what remains, and what is to be kept of it, in milliseconds."""
         self._remaining = remaining
-        self._reserve = min(RESERVE, remaining() // RESERVE_SHARE)
+        self._reserve = min(reserve, remaining() // RESERVE_SHARE)
 
     def ensure(self) -> None:
         """See the port."""

@@ -100,16 +100,19 @@ class UpkeepFailedError(Exception):
         pools: of how many.
         approvals: decided requests that could not be handed over.
         untold: things that nobody could be told.
+        aliases: aliases of tenants that could not be brought to the version that is live.
     """
 
     failed: int
     pools: int
     approvals: int = 0
     untold: int = 0
+    aliases: int = 0
 
     def __str__(self) -> str:
         """Say it for Lambda's own log."""
         return (
             f"{self.failed} of {self.pools} pool(s) could not be served, "
-            f"{self.approvals} request(s) not handed over, {self.untold} happening(s) not told"
+            f"{self.approvals} request(s) not handed over, {self.untold} happening(s) not told, "
+            f"{self.aliases} alias(es) not moved"
         )

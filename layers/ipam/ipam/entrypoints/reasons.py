@@ -38,6 +38,7 @@ from ipam.domain.errors import (
     PoolMismatchError,
     PoolNotSharedError,
     QuotaExceededError,
+    RotationUnfinishedError,
     ServiceUnavailableError,
     StoreUnavailableError,
     SubnetsDoNotFitError,
@@ -315,8 +316,8 @@ def _(error: NoSuchApprovalError) -> str:
     if error.why == "unknown":
         return f"There is no request {shown(error.approval_id)} to decide. `ipam approve` lists those that wait."
     if error.why == "too late":
-        return f"{_bare(error.approval_id)} waited too long: its stack is told so. Ask the requester to deploy again."
-    return f"{_bare(error.approval_id)} is {_bare(error.why)} already. Ask the requester to deploy again."
+        return f"{_bare(error.approval_id, 60)} waited too long; its stack is told. Ask the requester to deploy again."
+    return f"{_bare(error.approval_id, 60)} is {_bare(error.why)} already. Ask the requester to deploy again."
 
 
 @_sentence.register
@@ -335,7 +336,7 @@ def _(error: InUseError) -> str:
 def _(error: ApprovalPendingError) -> str:
     return (
         f"A /{error.asked} of pool {shown(error.pool)} waits for approval until {_time(error.until)}. "
-        f"Ask the network team to decide with `ipam approve {_bare(error.approval_id)}`."
+        f"Ask the network team to decide with `ipam approve {_bare(error.approval_id, 60)}`."
     )
 
 
@@ -360,6 +361,14 @@ def _(error: NoSuchTenantError) -> str:
     return (
         f"Account {_bare(error.account)} may not order addresses. Ask the network team to let it in "
         "(`ipam tenant add`), and deploy again."
+    )
+
+
+@_sentence.register
+def _(error: RotationUnfinishedError) -> str:
+    return (
+        f"Account {_bare(error.account)} was given another key lately, and the one before is good until "
+        f"{_time(error.until)}: a rotation now would end it. Wait, or end all others at once (`--no-grace`)."
     )
 
 

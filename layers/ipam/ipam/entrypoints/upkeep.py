@@ -1,8 +1,8 @@
 """The function that does upkeep on a schedule: one run an event, one line a run.
 
-    event -> decided requests are handed over -> every pool, while there is time -> line -> done
-                                                                                     |
-                              a part of it failed: raised, for the alarm on errors to see
+    event -> decided requests are handed over -> tenants' aliases -> every pool, while there is time -> line -> done
+                                                                                                         |
+                                                  a part of it failed: raised, for the alarm on errors to see
 
 Whatever a run has left, for want of time or of an answer of the store, the next one does.
 """
@@ -18,6 +18,8 @@ from ipam.entrypoints.deadlines import LambdaDeadline
 from ipam.entrypoints.errors import UpkeepFailedError
 from ipam.entrypoints.logs import make_logger, trace, write_line
 from ipam.services.approve import keep_approvals
+from ipam.services.orphans import seek_orphans
+from ipam.services.tenancy import follow_live
 from ipam.services.upkeep import keep_up
 from ipam.settings import Settings
 
@@ -26,8 +28,13 @@ if TYPE_CHECKING:
 
     from ipam.domain.errors import TemporaryError
     from ipam.entrypoints.provider import Context
+    from ipam.services.orphans import Sought
     from ipam.services.ports import Ports
     from ipam.services.upkeep import Report
+
+ASKING: Final = 45_000
+"""Milliseconds that asking for one stack, and writing down how far the search is, may need at worst: a role is taken
+on, and two questions are asked, each of them three times without an answer (`ipam.adapters.aws`)."""
 
 MAX_NAMED: Final = 20
 """Failed pools that the line names: a store that is down fails them all."""
@@ -45,8 +52,8 @@ class Upkeep:
         """Do one run, within the time that Lambda gives.
 
         Raises:
-            UpkeepFailedError: some pools could not be served, some requests not be handed over, or somebody not be
-                told; the others were, as far as the time went.
+            UpkeepFailedError: some pools could not be served, some requests not be handed over, some aliases not be
+                brought to the version that is live, or somebody not be told; the others were, as far as the time went.
             StoreUnavailableError: none could, because not even the plan could be read.
         """
         line: dict[str, object] = {"cold_start": self._cold, "aws_request_id": context.aws_request_id}
@@ -55,15 +62,21 @@ class Upkeep:
         outcome = "failed"
         try:
             deadline = LambdaDeadline(context.get_remaining_time_in_millis)
+            while_asking = LambdaDeadline(context.get_remaining_time_in_millis, ASKING)
             # First, because stacks wait for it.
             handed_over, errors = keep_approvals(self.ports, deadline)
             line.update(_handed_over(handed_over, errors))
+            # A few of them once in a while, after a deployment; else two calls.
+            moved, stuck = follow_live(self.ports, deadline)
+            line.update(_moved(moved, stuck))
             report = keep_up(self.ports, deadline)
             line.update(_facts(report))
+            # Last, because nobody waits for it.
+            line.update(_orphans(seek_orphans(self.ports, while_asking)))
             untold = self.ports.happenings.untold()
             line["happenings_untold"] = untold or ""
-            failed = bool(report.failures or errors or untold)
-            outcome = "failed" if failed else _outcome(report, handed_over)
+            failed = bool(report.failures or errors or stuck or untold)
+            outcome = "failed" if failed else _outcome(report, handed_over, moved)
         except StoreUnavailableError as unreadable:
             line["cause"] = repr(unreadable)
             raise
@@ -74,7 +87,7 @@ class Upkeep:
             line["duration_ms"] = self.ports.clock.now() - started
             write_line(self.logger, outcome, line)
         if failed:
-            raise UpkeepFailedError(len(report.failures), report.pools, len(errors), len(untold))
+            raise UpkeepFailedError(len(report.failures), report.pools, len(errors), len(untold), len(stuck))
 
 
 def deployed() -> Upkeep:
@@ -83,13 +96,15 @@ def deployed() -> Upkeep:
     return Upkeep(bootstrap.ports(settings), make_logger("upkeep"))
 
 
-def _outcome(report: Report, handed_over: int) -> str:
+def _outcome(report: Report, handed_over: int, moved: int) -> str:
     """Sum a run without failures up in a word."""
     if report.out_of_time:
         return "out-of-time"
     if report.changed:
         return "reclaimed"
-    return "handed-over" if handed_over else "nothing-to-do"
+    if handed_over:
+        return "handed-over"
+    return "aliases-moved" if moved else "nothing-to-do"
 
 
 def _handed_over(count: int, errors: tuple[TemporaryError, ...]) -> dict[str, object]:
@@ -98,6 +113,21 @@ def _handed_over(count: int, errors: tuple[TemporaryError, ...]) -> dict[str, ob
     if errors:
         facts["approvals_failed"] = [repr(error) for error in errors[:MAX_NAMED]]
     return facts
+
+
+def _moved(count: int, errors: tuple[TemporaryError, ...]) -> dict[str, object]:
+    """Tell what the log says of tenants' aliases, if there was anything to do about them."""
+    facts: dict[str, object] = {"aliases_moved": count} if count else {}
+    if errors:
+        facts["aliases_failed"] = [repr(error) for error in errors[:MAX_NAMED]]
+    return facts
+
+
+def _orphans(sought: Sought) -> dict[str, object]:
+    """Tell what the log says of stacks that were asked, if there were any."""
+    if not sought.asked:
+        return {}
+    return {"stacks_asked": sought.asked, "stacks_unknown": sought.unknown, "orphans_found": sought.found}
 
 
 def _facts(report: Report) -> dict[str, object]:

@@ -91,6 +91,7 @@ def _create_pool(ports: Ports, step: Step, cause: str) -> None:
         source_resource=wanted.source_resource,
         vpc_ipam_pool_id=wanted.vpc_ipam_pool_id,
         auto_import=wanted.auto_import,
+        sticky=wanted.sticky,
     )
     try:
         create_pool(ports, new, cause)

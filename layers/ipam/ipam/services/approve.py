@@ -37,13 +37,18 @@ if TYPE_CHECKING:
     from ipam.services.ports import Deadline, Ports
 
 PREFIX: Final = "approval-"
-DIGITS: Final = 17
+DIGITS: Final = 32
+"""128 bits: nobody finds two requests that have one name."""
+
 
 CAUSE: Final = "approvals"
 
 MARGIN: Final = 600_000
 """Milliseconds between the latest moment for a decision and the one at which CloudFormation gives up: upkeep comes by
 within five minutes, and Lambda needs three for all of its tries to answer."""
+
+SHORTEST: Final = 120_000
+"""Milliseconds that there have to be for a decision: no administrator is asked for a word that cannot come in time."""
 
 MAX_WAITING: Final = 20
 """Requests of one account that may wait at once: each is an errand for an administrator."""
@@ -82,6 +87,8 @@ def approved(order: Order, pool: Pool, length: int) -> Allocated | None:
         if known is not None:
             return known
         approval = _ask(ports, order.request, pool, length, approval_id)
+    if not _is_of(approval, order, pool, length):
+        raise DeniedError(pool.name, length, "", "")
     if approval.decision == "approved":
         order.extend = lambda _: (UseApproval(approval_id),)
         return None
@@ -134,7 +141,8 @@ def overdue(ports: Ports) -> list[Approval]:
     """
     now = ports.clock.now()
     kept = [each for each in ports.store.approvals() if each.event and now < each.until + MARGIN]
-    return [each for each in kept if each.decision != "waiting" or each.until <= now]
+    late = (each for each in kept if each.decision != "waiting" or each.until <= now)
+    return sorted(late, key=lambda each: (each.until, each.approval_id))
 
 
 def keep_approvals(ports: Ports, deadline: Deadline) -> tuple[int, tuple[TemporaryError, ...]]:
@@ -172,6 +180,12 @@ def _name(order: Order, pool: Pool, length: int) -> str:
     return PREFIX + hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:DIGITS]
 
 
+def _is_of(approval: Approval, order: Order, pool: Pool, length: int) -> bool:
+    """Whether an approval is of this very order: its short name alone is no proof."""
+    wanted = (order.request.owner, order.request.account, pool.pool_id, length)
+    return wanted == (approval.owner, approval.account, approval.pool_id, approval.netmask_length)
+
+
 def _decide(ports: Ports, decided: Approval, cause: str) -> Approval | None:
     """Store a decision; None if there was one before it."""
     requester = OnBehalf(decided.owner, decided.account, cause)
@@ -193,9 +207,10 @@ def _ask(ports: Ports, request: AllocateRequest, pool: Pool, length: int, approv
         QuotaExceededError: too many requests of the account wait already.
     """
     waiting, now = request.waiting, ports.clock.now()
-    if waiting is None or waiting.until <= now:
+    if waiting is None or waiting.until < now + SHORTEST:
         raise DeniedError(pool.name, length, "", "")
-    others = (each for each in ports.store.approvals() if each.account == request.account and each.until > now)
+    # What is too late by now counts until it was handed over: else many short waits would fill the list.
+    others = (each for each in ports.store.approvals() if each.account == request.account and each.event)
     if sum(each.decision == "waiting" for each in others) >= MAX_WAITING:
         raise QuotaExceededError(pool.name, request.account, "waiting requests", MAX_WAITING)
     approval = Approval(

@@ -56,7 +56,8 @@ def divide(ports: Ports, pool_id: str, wanted: Cidr | int, cause: str, request: 
         if wanted in plan.space(pool_id).provisioned:
             return wanted
         vpc = _vpc(ports, plan, pool, wanted)
-        block = ProvisionedCidr(pool_id, wanted, vpc.allocation_id, ports.clock.now())
+        claimant = "" if request is None else request.owner.name
+        block = ProvisionedCidr(pool_id, wanted, vpc.allocation_id, ports.clock.now(), claimant)
         operations: list[Operation] = [
             DivideAllocation(vpc.pool_id, wanted, vpc.allocation_id, pool_id),
             PutProvisioned(block),

@@ -412,6 +412,7 @@ def _grant(entry: Entry, allocation: Allocation) -> Grant:
         requested=allocation.created,
         by_create=True,
         acknowledged=True,
+        vpc_ipam_allocation_id=allocation.vpc_ipam_allocation_id,
     )
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from ipam.domain import ids
 from ipam.domain.allocation import Allocation, CoolingBlock
 from ipam.domain.errors import NoSuchPoolError, NoSuchScopeError, PermanentError
+from ipam.domain.stack import StackId
 from ipam.services.import_rows import Bad, Entry, Row, owner_of
 from ipam.services.import_space import FreeSpace
 
@@ -167,7 +168,7 @@ class _Places:
     def _first(self, scope_id: str, around: list[Cidr]) -> Pool | None:
         return next((pool for block in around if (pool := self._deepest.get((scope_id, block)))), None)
 
-    def _entry(self, row: Row, pool: Pool) -> Entry | Bad:
+    def _entry(self, row: Row, pool: Pool) -> Entry | Bad:  # noqa: PLR0911 - each thing that can be wrong is one
         """Hold a row against its pool."""
         if pool.family != row.cidr.family:
             return _bad(row, "family", pool=pool.name, other=f"ipv{pool.family}")
@@ -175,6 +176,12 @@ class _Places:
             return _bad(row, "not-in-pool", pool=pool.name)
         if row.party.startswith((ids.POOL_PREFIX, ids.SCOPE_PREFIX)):
             return Bad(row.line, row.party, "holder")
+        stack = StackId.parse(row.party)
+        if stack is not None and row.account not in {"", stack.account}:
+            return Bad(row.line, row.account, "account-of-stack", "account", other=stack.account)
+        if stack is not None:
+            # What the stack gives back counts on its own account.
+            row = replace(row, account=stack.account)
         if pool.vpc_ipam_pool_id and pool.vpc_ipam_pool_id != row.vpc_ipam_pool_id:
             return _bad(row, "backed", pool=pool.name, other=pool.vpc_ipam_pool_id)
         kind = row.allocation_type or next((each for each in TYPES if each in pool.allocation_types), None)

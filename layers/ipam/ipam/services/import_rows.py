@@ -30,6 +30,7 @@ Problem = Literal[
     "text",
     "tags",
     "holder",
+    "account-of-stack",
     "vrf",
     "no-such-scope",
     "no-such-pool",

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from ipam.domain.allocation import Lease
 from ipam.domain.change import Change, ChangeQuota, EndLease, PutAudit, PutOwner, RemoveAllocation, SetLease
 from ipam.domain.pool import EXPIRING, units
+from ipam.domain.stack import stack_holder
 from ipam.services.audit import OnBehalf, note_request
 from ipam.services.cool import cool
 from ipam.services.ports import Conflict, Happening
@@ -188,20 +189,29 @@ def _release(ports: Ports, pool: Pool, leased: _Leased) -> bool:
     lease, grant = leased.lease, leased.grant
     after = leased.record.without_grant(lease.allocation_id).fenced(grant.requested)
     owner = PutOwner(after, forgettable(ports, after, ENDED_KEPT))
-    if not _end(ports, lease, grant, "lease-ended", owner, cooling_seconds=pool.cooling_seconds):
+    holder = stack_holder(lease.owner, lease.account) if pool.sticky else ""
+    cooling_seconds = pool.cooling_seconds
+    if not _end(ports, lease, grant, "lease-ended", owner, cooling_seconds=cooling_seconds, holder=holder):
         return False
     _tell(ports, pool, leased, "Lease Ended", lease)
     return True
 
 
 def _end(  # noqa: PLR0913 - what ends, how it is called, and what becomes of its owner and its block
-    ports: Ports, lease: Lease, grant: Grant, event: AuditEvent, owner: PutOwner, *, cooling_seconds: int = 0
+    ports: Ports,
+    lease: Lease,
+    grant: Grant,
+    event: AuditEvent,
+    owner: PutOwner,
+    *,
+    cooling_seconds: int = 0,
+    holder: str = "",
 ) -> bool:
     """End an allocation with its lease, on the condition that this still ends then; say whether it was done."""
     audit = note_request(ports, event, OnBehalf(lease.owner, lease.account, CAUSE), grant)
     operations: list[Operation] = [
         RemoveAllocation(lease.pool_id, lease.cidr, lease.allocation_id),
-        cool(grant, cooling_seconds, audit.at),
+        *cool(grant, cooling_seconds, audit.at, holder),
         EndLease(lease.pool_id, lease.cidr, lease.allocation_id, lease.until),
         owner,
         PutAudit(audit),

@@ -22,8 +22,10 @@ from ipam.domain.change import (
     PutFree,
     PutOwner,
     SetLease,
+    TakeCooling,
     TakeFree,
     TakePending,
+    TakeSticky,
 )
 from ipam.domain.cidr import WIDTHS, Cidr
 from ipam.domain.errors import (
@@ -39,6 +41,7 @@ from ipam.domain.errors import (
 from ipam.domain.free_space import NO_LIMITS, Limits, carve, pick, remainders
 from ipam.domain.owner import Grant, OwnerRecord, digest
 from ipam.domain.pool import units
+from ipam.domain.stack import stack_holder
 from ipam.services.audit import note, note_request
 from ipam.services.contention import back_off
 from ipam.services.leases import end_previews, lease_of
@@ -48,7 +51,7 @@ from ipam.services.reclaim import reclaim
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ipam.domain.allocation import AuditEvent
+    from ipam.domain.allocation import AuditEvent, CoolingBlock
     from ipam.domain.change import Operation
     from ipam.domain.cidr import Family
     from ipam.domain.owner import OwnerKey
@@ -71,6 +74,8 @@ MAX_HALVINGS: Final = 64
 MAX_COOLING: Final = 10_000
 """Cooling blocks that are looked at to explain a refusal."""
 
+MAX_STICKY: Final = 20
+"""Blocks that cool after one and the same holder, of which one may be given back to it."""
 
 EVERYTHING: Final = -1
 """A netmask length that is waited for in vain: all that can be made free is."""
@@ -166,6 +171,9 @@ class Order:
             raise CidrNotInPoolError(space.name, self.exact)
         if not 0 <= length <= WIDTHS[self._family]:
             raise NetmaskLengthError(space.name, length, "AddressFamily", WIDTHS[self._family])
+        again = self._again(space, length) if space.sticky else None
+        if again is not None:
+            return again
         attempt = 0
         opened: Cidr | None = None
         for _ in range(MAX_ATTEMPTS):
@@ -181,13 +189,43 @@ class Order:
             taken, rest = _cut(block, length, attempt) if wanted is None else (wanted, remainders(block, wanted))
             allocation = self.allocation(space, taken)
             try:
-                return self._commit(space, block, rest, allocation)
+                return self._commit(space, (TakeFree(space.pool_id, block),), rest, allocation)
             except Conflict as conflict:
                 self.ports.memory.forget_free(space.pool_id)
                 if self._lost(space, taken, conflict) and not hinted:
                     attempt += 1
                     back_off(self.ports, attempt)
         raise ContendedError(space.name, MAX_ATTEMPTS)
+
+    def _again(self, space: Space, length: int) -> Allocated | None:
+        """Give what this very holder has given back and what still cools; None if nothing of it is what is asked for.
+
+        Nobody else can have it (I7): whose it was is written down with the cooling, and only that cooling is ended.
+        """
+        holder = "" if self.request.ask.preview else stack_holder(self.request.owner, self.request.account)
+        gone: set[CoolingBlock] = set()
+        for attempt in range(MAX_ATTEMPTS if holder else 0):
+            known = self.known()
+            if known is not None:
+                return known
+            had = self.ports.store.sticky(space.pool_id, holder, self.ports.clock.now(), MAX_STICKY)
+            cools = next((each for each in had if each not in gone and self._is_wanted(space, each.cidr, length)), None)
+            if cools is None:
+                return None
+            taking = (TakeCooling(cools), TakeSticky(holder, cools))
+            try:
+                return self._commit(space, taking, [], self.allocation(space, cools.cidr))
+            except Conflict as conflict:
+                if self._lost(space, cools.cidr, conflict) and not any(each.busy for each in conflict.refusals):
+                    gone.add(cools)
+                back_off(self.ports, attempt)
+        return None
+
+    def _is_wanted(self, space: Space, cidr: Cidr, length: int) -> bool:
+        """Whether a block is what is asked for, and may be given."""
+        if space.around(cidr) is None or (cidr.family, cidr.length) != (self._family, length):
+            return False
+        return cidr == self.exact if self.exact is not None else self._limits(space).permit(cidr)
 
     def known(self) -> Allocated | None:
         """Answer from the owner's record, where that says all.
@@ -325,14 +363,16 @@ class Order:
             passed_over=self.passed_over,
         )
 
-    def _commit(self, space: Space, block: Cidr, rest: list[Cidr], allocation: Allocation) -> Allocated:
+    def _commit(
+        self, space: Space, taking: tuple[Operation, ...], rest: list[Cidr], allocation: Allocation
+    ) -> Allocated:
         """Take the block, give its part to the owner, and write all that belongs to it, at once."""
         grant = self.granted(space, allocation)
         record = self.record.with_grant(grant)
         event: AuditEvent = "previewed" if grant.preview else "allocated"
         audit = note_request(self.ports, event, self.request, allocation)
         operations: list[Operation] = [
-            TakeFree(space.pool_id, block),
+            *taking,
             PutAllocation(allocation),
             PutOwner(record, expires=None),
             PutAudit(audit),
@@ -356,7 +396,9 @@ class Order:
         change = Change(tuple(operations))
         self.deadline.ensure()
         self.ports.store.commit(change)
-        self.ports.memory.use_free(space.pool_id, block)
+        for each in taking:
+            if isinstance(each, TakeFree):
+                self.ports.memory.use_free(space.pool_id, each.cidr)
         self.ports.memory.see_free(space.pool_id, rest)
         self.ports.memory.see_owner(record.stored())
         return Allocated(grant, "allocated")
@@ -381,7 +423,7 @@ class Order:
             raise over
         # While another transaction is under way, what it puts may show before what it takes is gone.
         busy = any(refusal.busy for refusal in conflict.refusals)
-        if not busy and TakeFree not in refused and {PutAllocation, PutFree} & refused.keys():
+        if not busy and not {TakeFree, TakeCooling} & refused.keys() and {PutAllocation, PutFree} & refused.keys():
             message = f"I1: a free block of {space.pool_id} was held by someone"
             raise AssertionError(message)
         return True

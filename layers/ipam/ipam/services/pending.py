@@ -23,8 +23,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ipam.domain.allocation import PendingOrder
-from ipam.domain.change import Change, PutAudit, PutPending, TakePending
-from ipam.domain.errors import ContendedError, VpcIpamRefusedError
+from ipam.domain.change import Change, PutAudit, PutPending, TakePending, TouchPool
+from ipam.domain.errors import ContendedError, NoSuchPoolError, VpcIpamRefusedError
 from ipam.services.audit import OnBehalf, note_request
 from ipam.services.contention import back_off
 from ipam.services.ports import Conflict
@@ -82,8 +82,11 @@ def write_down(ports: Ports, pool: Pool, requester: Requester, facts: str, deadl
         deadline.ensure()
         audit = note_request(ports, "ordered", requester, None)
         try:
-            ports.store.commit(Change((PutPending(order), PutAudit(audit))))
-        except Conflict:
+            # A pool that goes meanwhile takes nothing with it that nobody looks for.
+            ports.store.commit(Change((PutPending(order), TouchPool(pool.pool_id), PutAudit(audit))))
+        except Conflict as conflict:
+            if any(isinstance(each.operation, TouchPool) and not each.busy for each in conflict.refusals):
+                raise NoSuchPoolError(pool.name) from None
             back_off(ports, attempt)
         else:
             return order

@@ -63,6 +63,7 @@ class NewPool:
     source_resource: SourceResource | None = None
     vpc_ipam_pool_id: str = ""
     auto_import: bool = False
+    sticky: bool = False
 
     def as_pool(self, pool_id: str, created: int) -> Pool:
         """Give the pool that it becomes."""
@@ -84,6 +85,7 @@ class NewPool:
             source_resource=self.source_resource,
             vpc_ipam_pool_id=self.vpc_ipam_pool_id,
             auto_import=self.auto_import,
+            sticky=self.sticky,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from ipam.domain.errors import ServiceUnavailableError
 
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from ipam.domain.allocation import Allocation, Approval, AuditRecord, CoolingBlock, Lease, PendingOrder
     from ipam.domain.change import Change, ChangeQuota, Operation
     from ipam.domain.cidr import Cidr, Family
+    from ipam.domain.orphan import Round
     from ipam.domain.owner import OwnerKey, OwnerRecord
     from ipam.domain.plan import Plan
+    from ipam.domain.stack import StackId
     from ipam.services.memory import Memory
 
 
@@ -72,12 +74,24 @@ class Store(Protocol):
         """Read cooling blocks, the next to become free first; with `until`, those due by then only."""
         ...
 
+    def sticky(self, pool_id: str, holder: str, after: int, limit: int) -> list[CoolingBlock]:
+        """Read what a holder had and what cools beyond a time, the last to become free first."""
+        ...
+
     def allocation(self, pool_id: str, cidr: Cidr) -> Allocation | None:
         """Read the allocation of exactly this block."""
         ...
 
     def allocations(self, pool_id: str, within: Cidr | None = None) -> Iterator[Allocation]:
         """Read the allocations, all or those inside a block, in address order; pages are fetched as they are needed."""
+        ...
+
+    def allocations_beyond(self, pool_id: str, after: Cidr) -> Iterator[Allocation]:
+        """Read the allocations that come after a block, in address order; pages are fetched as they are needed."""
+        ...
+
+    def orphans_round(self) -> Round:
+        """Read how far the search for orphans is; version 0 if there never was one."""
         ...
 
     def lease(self, pool_id: str, cidr: Cidr) -> Lease | None:
@@ -211,8 +225,20 @@ class Redelivery(Protocol):
 class Aliases(Protocol):
     """The ways into the function that serves stacks, one a tenant account."""
 
-    def let_in(self, account: str) -> bool:
-        """Make the way in for an account, to the version that is live; say whether anything was to be done.
+    def service_token(self, account: str) -> str:
+        """Tell what an account's stacks have to name to come in by its way; "" if this process does not know."""
+        ...
+
+    def outdated(self, accounts: Iterable[str]) -> list[str]:
+        """Tell the accounts whose way in is not there, not finished, or not as the one that is live.
+
+        Raises:
+            ServiceUnavailableError: it is not known now.
+        """
+        ...
+
+    def let_in(self, account: str) -> None:
+        """Make the way in for an account, to the version that is live, or finish it.
 
         Raises:
             ServiceUnavailableError: it could not be done now.
@@ -231,14 +257,25 @@ class Aliases(Protocol):
 class NoAliases:
     """For a process that was given no ways to make."""
 
-    def let_in(self, account: str) -> bool:  # noqa: ARG002 - it is the port's
+    def service_token(self, account: str) -> str:  # noqa: ARG002 - it is the port's
         """See the port."""
-        service, code = "AWS Lambda", "not configured"
-        raise ServiceUnavailableError(service, code)
+        return ""
 
-    def shut_out(self, account: str) -> None:
+    def outdated(self, accounts: Iterable[str]) -> list[str]:  # noqa: ARG002 - it is the port's
         """See the port."""
-        self.let_in(account)
+        raise self._error()
+
+    def let_in(self, account: str) -> None:  # noqa: ARG002 - it is the port's
+        """See the port."""
+        raise self._error()
+
+    def shut_out(self, account: str) -> None:  # noqa: ARG002 - it is the port's
+        """See the port."""
+        raise self._error()
+
+    def _error(self) -> ServiceUnavailableError:
+        service, code = "AWS Lambda", "not configured"
+        return ServiceUnavailableError(service, code)
 
 
 class NoRedelivery:
@@ -330,6 +367,44 @@ class NoVpcIpam:
         return ServiceUnavailableError(service, code)
 
 
+Standing = Literal["there", "changing", "deleting-failed", "gone", "unknown"]
+"""How a stack is: at rest; on its way, or stopped on it; not wholly deleted; deleted; or nobody says so."""
+
+
+class Stacks(Protocol):
+    """The stacks of member accounts. Whatever an account does not tell is unknown, and never gone.
+
+    Any method may raise ServiceUnavailableError: too much was asked for now.
+    """
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is a way to ask at all."""
+        ...
+
+    def standing(self, stack: StackId) -> Standing:
+        """Tell how a stack is."""
+        ...
+
+    def resource(self, stack: StackId, logical_id: str) -> str | None:
+        """Give the physical id of a resource; "" where the stack has none of that name any more; None: unknown."""
+        ...
+
+
+class NoStacks:
+    """For a process that was given no way to ask."""
+
+    can_ask = False
+
+    def standing(self, stack: StackId) -> Standing:  # noqa: ARG002 - it is the port's
+        """See the port."""
+        return "unknown"
+
+    def resource(self, stack: StackId, logical_id: str) -> str | None:  # noqa: ARG002 - it is the port's
+        """See the port."""
+        return None
+
+
 class Clock(Protocol):
     """Time, in milliseconds of the epoch."""
 
@@ -389,6 +464,7 @@ class Ports:
     redelivery: Redelivery = field(default_factory=NoRedelivery)
     vpc_ipam: VpcIpam = field(default_factory=NoVpcIpam)
     aliases: Aliases = field(default_factory=NoAliases)
+    stacks: Stacks = field(default_factory=NoStacks)
 
 
 class Secrets(Protocol):

@@ -47,6 +47,9 @@ def provision(  # noqa: PLR0913 - what is ordered, and how the order is named
     pool = plan.named(pool_id)
     if cidr is not None and cidr.family != pool.family:
         raise InvalidPoolError("Cidr", str(cidr), f"the pool is ipv{pool.family}")
+    if cidr is None and pool.source_pool_id is None:
+        why = "a scope has every address there is: give a top-level pool an exact Cidr"
+        raise InvalidPoolError("NetmaskLength", str(wanted), why)
     ask = Ask(pool.parent_id, None, "", "ipam-pool", pool.family, length, cidr)
     at = ports.clock.now() if requested is None else requested
     request = AllocateRequest(OwnerKey(pool.pool_id, token), "", ask, pool.name, at, cause)

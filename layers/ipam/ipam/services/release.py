@@ -13,6 +13,7 @@ from ipam.domain.change import Change, ChangeQuota, EndLease, PutAudit, PutOwner
 from ipam.domain.errors import ContendedError, InUseError, NoSuchPoolError
 from ipam.domain.owner import OwnerRecord
 from ipam.domain.pool import units
+from ipam.domain.stack import stack_holder
 from ipam.services.audit import note_request
 from ipam.services.contention import back_off, note_owner
 from ipam.services.cool import cool
@@ -175,6 +176,7 @@ def _give_back(  # noqa: PLR0913 - what a release is about, and the two things i
         space = current_space(ports, grant.pool_id)
     except NoSuchPoolError:
         return "unverified-delete"
+    holder = stack_holder(record.owner, request.account) if space.sticky else ""
     now: Grant | None = grant
     for attempt in range(MAX_ATTEMPTS):
         if now is None:
@@ -188,7 +190,7 @@ def _give_back(  # noqa: PLR0913 - what a release is about, and the two things i
         audit = note_request(ports, "released", request, grant)
         operations: list[Operation] = [
             RemoveAllocation(grant.pool_id, grant.cidr, grant.allocation_id),
-            cool(grant, space.cooling_seconds, audit.at),
+            *cool(grant, space.cooling_seconds, audit.at, holder),
             PutOwner(after, forgettable(ports, after)),
             PutAudit(audit),
         ]

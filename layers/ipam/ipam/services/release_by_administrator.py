@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ipam.domain.change import Change, ChangeQuota, EndLease, PutAudit, PutOwner, RemoveAllocation
 from ipam.domain.errors import ContendedError, InUseError
 from ipam.domain.pool import units
+from ipam.domain.stack import stack_holder
 from ipam.services.audit import OnBehalf, note_request
 from ipam.services.contention import back_off
 from ipam.services.cool import cool
@@ -26,7 +27,14 @@ if TYPE_CHECKING:
     from ipam.services.ports import Deadline, Ports
 
 
-def release_by_administrator(ports: Ports, allocation: Allocation, cause: str, deadline: Deadline) -> Outcome:
+def release_by_administrator(
+    ports: Ports,
+    allocation: Allocation,
+    cause: str,
+    deadline: Deadline,
+    *,
+    unless_answered_after: int | None = None,
+) -> Outcome:
     """Take an allocation from its owner. It cools, and the owner's quota counts it no more.
 
     Args:
@@ -34,9 +42,10 @@ def release_by_administrator(ports: Ports, allocation: Allocation, cause: str, d
         allocation: as it was read.
         cause: who does it and why, for the audit record.
         deadline: ends the work before a commit that could not be answered.
+        unless_answered_after: do not, where a request that was made after that was answered with it.
 
     Returns:
-        Whether it was released here, or somebody was faster.
+        Whether it was released here, or somebody was faster; `unverified-delete`: it lives on.
 
     Raises:
         InUseError: a subnet pool divides it, or it is the address space of a pool: that has to be deprovisioned.
@@ -56,6 +65,8 @@ def release_by_administrator(ports: Ports, allocation: Allocation, cause: str, d
         if grant is None:
             message = f"I4: {record.owner} does not know {allocation.allocation_id}, which it holds"
             raise AssertionError(message)
+        if unless_answered_after is not None and grant.requested > unless_answered_after:
+            return "unverified-delete"
         deadline.ensure()
         if _commit(ports, allocation, record, grant, cause):
             return "released"
@@ -67,9 +78,11 @@ def _commit(ports: Ports, allocation: Allocation, record: OwnerRecord, grant: Gr
     """Release an allocation, if its owner's record still is as it was read."""
     after = record.without_grant(grant.allocation_id).fenced(grant.requested)
     audit = note_request(ports, "released", OnBehalf(record.owner, allocation.account, cause), grant)
+    space = current_space(ports, grant.pool_id)
+    holder = stack_holder(record.owner, allocation.account) if space.sticky else ""
     operations: list[Operation] = [
         RemoveAllocation(grant.pool_id, grant.cidr, grant.allocation_id),
-        cool(grant, current_space(ports, grant.pool_id).cooling_seconds, audit.at),
+        *cool(grant, space.cooling_seconds, audit.at, holder),
         PutOwner(after, forgettable(ports, after, ENDED_KEPT)),
         PutAudit(audit),
     ]

@@ -148,12 +148,13 @@ class Holding:
         return ended
 
     def _divided(self) -> set[Cidr]:
-        """Tell which of the claimed blocks the pool has from a VPC, if the resource has ever wanted any."""
+        """Tell which of the claimed blocks the pool has from a VPC because this very resource wanted it."""
         plan = current_plan(self.ports, fresh=True)
         pool = plan.pools.get(self.turn.owner.party)
-        if pool is None or pool.source_resource is None or not self.ports.store.owner(self.turn.owner).version:
+        if pool is None or pool.source_resource is None:
             return set()
-        return {block.cidr for block in plan.provisioned(pool.pool_id) if block.cidr in self.claimed}
+        mine = (block for block in plan.provisioned(pool.pool_id) if block.claimant == self.turn.owner.name)
+        return {block.cidr for block in mine if block.cidr in self.claimed}
 
     def _give_back(self, cidr: Cidr, *, cascade: bool = False) -> None:
         """Give a block back, if the pool still has it."""

@@ -20,6 +20,7 @@ from ipam.domain.allocation import (
     PendingOrder,
 )
 from ipam.domain.change import ChangeQuota
+from ipam.domain.orphan import Orphan, OrphanReason, Round
 from ipam.domain.owner import Grant, OwnerKey, OwnerRecord
 from ipam.domain.pool import (
     AllocationRules,
@@ -164,6 +165,7 @@ def from_pool(pool: Pool) -> Item:
         source_resource=_from_source(pool.source_resource),
         vpc_ipam_pool_id=pool.vpc_ipam_pool_id,
         auto_import=pool.auto_import or None,
+        sticky=pool.sticky or None,
         version=pool.version,
     )
 
@@ -198,6 +200,7 @@ def to_pool(item: Item) -> Pool:
         source_resource=_to_source(item),
         vpc_ipam_pool_id=_text(item, "vpc_ipam_pool_id"),
         auto_import="auto_import" in item,
+        sticky="sticky" in item,
         version=_number(item, "version"),
     )
 
@@ -223,6 +226,7 @@ def from_provisioned(block: ProvisionedCidr) -> Item:
         cidr=str(block.cidr),
         allocation_id=block.allocation_id,
         created=block.created,
+        claimant=block.claimant,
     )
 
 
@@ -233,6 +237,7 @@ def to_provisioned(item: Item) -> ProvisionedCidr:
         cidr=keys.parse_block(_text(item, keys.SORT_KEY).split("#", 2)[2]),
         allocation_id=_text(item, "allocation_id"),
         created=_number(item, "created"),
+        claimant=_text(item, "claimant"),
     )
 
 
@@ -252,6 +257,7 @@ def from_tenant(tenant: Tenant) -> Item:
         quotas=[_from_tenant_quota(pool_id, quota) for pool_id, quota in tenant.quotas],
         generation=tenant.generation,
         previous_until=tenant.previous_until,
+        left=tenant.left,
         created=tenant.created,
         version=tenant.version,
     )
@@ -276,6 +282,7 @@ def to_tenant(item: Item) -> Tenant:
         ),
         generation=_number(item, "generation"),
         previous_until=_optional(item, "previous_until"),
+        left=_optional(item, "left"),
         version=_number(item, "version"),
     )
 
@@ -305,6 +312,7 @@ def from_allocation(allocation: Allocation) -> Item:
         tags=_from_tags(allocation.tags),
         divided_by=allocation.divided_by,
         vpc_ipam_allocation_id=allocation.vpc_ipam_allocation_id,
+        orphan=None if allocation.orphan is None else _from_orphan(allocation.orphan),
     )
 
 
@@ -328,6 +336,45 @@ def to_allocation(item: Item) -> Allocation:
         tags=_tags(item),
         divided_by=_text(item, "divided_by"),
         vpc_ipam_allocation_id=_text(item, "vpc_ipam_allocation_id"),
+        orphan=_to_orphan(item),
+    )
+
+
+def orphan_of(orphan: Orphan) -> Item:
+    """Write that an allocation is an orphan, as it has it."""
+    return _value(_from_orphan(orphan))
+
+
+def _from_orphan(orphan: Orphan) -> dict[str, Any]:
+    return {"since": orphan.since, "why": orphan.why}
+
+
+def _to_orphan(item: Item) -> Orphan | None:
+    if "orphan" not in item:
+        return None
+    fields = item["orphan"]["M"]
+    return Orphan(_number(fields, "since"), cast("OrphanReason", _text(fields, "why")))
+
+
+def from_round(progress: Round) -> Item:
+    """Write how far the search for orphans is, as the store has it after this change."""
+    return _pack(
+        keys.orphans_round(),
+        version=progress.version + 1,
+        began=progress.began,
+        pool_id=progress.pool_id,
+        after=None if progress.after is None else keys.block(progress.after),
+    )
+
+
+def to_round(item: Item) -> Round:
+    """Read how far the search for orphans is."""
+    after = _text(item, "after")
+    return Round(
+        version=_number(item, "version"),
+        began=_number(item, "began"),
+        pool_id=_text(item, "pool_id"),
+        after=keys.parse_block(after) if after else None,
     )
 
 
@@ -352,6 +399,22 @@ def to_cooling(item: Item) -> CoolingBlock:
         _text(item, "allocation_id"),
         _text(item, "vpc_ipam_allocation_id"),
     )
+
+
+def from_sticky(holder: str, block: CoolingBlock) -> Item:
+    """Write whose a cooling block was; the store forgets it when it has cooled."""
+    return _pack(
+        keys.sticky(block.pool_id, holder, block.cidr, block.until),
+        allocation_id=block.allocation_id,
+        expires=block.until // 1000 + 1,
+    )
+
+
+def to_sticky(item: Item) -> CoolingBlock:
+    """Read a block that cools, from what says whose it was."""
+    _, until, block = _text(item, keys.SORT_KEY).split("#", 2)
+    pool_id = _text(item, keys.PARTITION_KEY).split("#", 1)[1]
+    return CoolingBlock(pool_id, keys.parse_block(block), int(until), _text(item, "allocation_id"))
 
 
 def from_lease(lease: Lease) -> Item:

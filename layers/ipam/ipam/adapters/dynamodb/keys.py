@@ -12,16 +12,19 @@ Items and their keys (`PK` and `SK`, both strings):
 | Free        | FREE#<pool id>   | <family>#<host bits>#<first>            |
 | Allocation  | USED#<pool id>   | <block>                                 |
 | Cooling     | COOL#<pool id>   | <until>#<block>                         |
+| Sticky      | STICKY#<pool id> | <holder>#<until>#<block>                |
 | Owner       | OWNER#<party>    | <name>                                  |
 | Quota       | QUOTA#<account>  | <pool id>                               |
 | Audit       | AUDIT#<subject>  | <block>#<at>#<serial>                   |
 | Lease       | LEASE#<pool id>  | <block>                                 |
 | Approval    | APPROVAL         | <approval id>                           |
 | Order       | ORDER#<pool id>  | <token>                                 |
+| Round       | ROUND            | ORPHANS                                 |
 
 <block> is <family>#<first>#<length>; <first> is the lowest address in hexadecimal, padded to the width of its family,
 so that keys sort as addresses; <host bits> and <length> have three digits; <until> and <at> are milliseconds of the
-epoch with fourteen digits. A scope's id stands where a pool's does. <block> is `-` in audit records that concern none.
+epoch with fourteen digits; <holder> is a digest (`ipam.domain.stack`). A scope's id stands where a pool's does. <block>
+is `-` in audit records that concern none.
 
 Access patterns and what serves each (all by the table's own key; there is no index):
 
@@ -33,8 +36,11 @@ Access patterns and what serves each (all by the table's own key; there is no in
 | is one of these exact blocks free             | BatchGetItem FREE                                                   |
 | all free blocks of a family                   | Query FREE, SK from <family>#000 to <family>#~                      |
 | what is cooling, next to be free first        | Query COOL, with a time: SK to <time>#~; Limit                      |
+| what cools that a holder had                  | Query STICKY, SK from <holder>#<now> to <holder>#~; Limit           |
 | one allocation by its block                   | GetItem USED                                                        |
 | allocations by address, or those in a block   | Query USED, with a block: SK from it to <family>#<its last>#~       |
+| allocations beyond a block                    | Query USED, SK from <block># to ~                                   |
+| how far the search for orphans is             | GetItem ROUND                                                       |
 | the lease of a block                          | GetItem LEASE                                                       |
 | the leases of a pool by address               | Query LEASE                                                         |
 | one request that waits for approval           | GetItem APPROVAL                                                    |
@@ -57,7 +63,9 @@ Conditions, as they are sent, and the invariant that each guards:
 | allocation_id = :id AND attribute_not_exists(divided_by)       | Allocation  | I5, I3 a VPC that is divided is kept |
 | allocation_id = :id AND divided_by = :pool                     | Allocation  | I3 by the pool that divides it       |
 | attribute_not_exists(PK)                                       | Cooling     | I1 no address cools twice            |
-| attribute_exists(PK)                                           | Cooling     | I1, I7 cooling ends once             |
+| allocation_id = :id                                            | Cooling     | I1, I7 exactly this cooling ends     |
+| attribute_not_exists(PK)                                       | Sticky      | I7 a block that cools was somebody's |
+| attribute_exists(PK)                                           | Sticky      | I7 it is given back once             |
 | attribute_not_exists(PK)                                       | Owner       | I4 no decision on an old record      |
 | version = :version                                             | Owner       | I4 no decision on an old record      |
 | (attribute_not_exists(PK) OR allocations <= :allocations_room) | Quota       | an account's quota                   |
@@ -67,6 +75,8 @@ Conditions, as they are sent, and the invariant that each guards:
 | allocation_id = :id AND #until = :until                        | Lease       | what was renewed does not end        |
 | attribute_not_exists(PK)                                       | Approval    | asked for once                       |
 | decision = :decision                                           | Approval    | decided once, used once              |
+| attribute_not_exists(PK)                                       | Round       | no decision on an old record         |
+| version = :version                                             | Round       | no decision on an old record         |
 | attribute_not_exists(PK)                                       | Order       | I4 ordered once                      |
 | attribute_exists(PK)                                           | Order       | I4 an order has one allocation       |
 | version = :version                                             | Scope, Pool | I3 what is deleted is empty          |
@@ -97,11 +107,12 @@ if TYPE_CHECKING:
 PARTITION_KEY: Final = "PK"
 SORT_KEY: Final = "SK"
 TIME_TO_LIVE: Final = "expires"
-"""Attribute after which the table forgets an item, in seconds of the epoch; owners that hold nothing have it, and
-approvals."""
+"""Attribute after which the table forgets an item, in seconds of the epoch; owners that hold nothing have it,
+approvals, and what says whose a cooling block was."""
 
 PLAN: Final = "PLAN"
 APPROVALS: Final = "APPROVAL"
+ROUNDS: Final = "ROUND"
 _TIME_DIGITS: Final = 14
 
 
@@ -188,6 +199,21 @@ def cooling_until(until: int) -> str:
     return f"{_time(until)}#~"
 
 
+def sticky(pool_id: str, holder: str, cidr: Cidr, until: int) -> Key:
+    """Key of what says whose a cooling block was."""
+    return Key(sticky_partition(pool_id), f"{holder}#{_time(until)}#{block(cidr)}")
+
+
+def sticky_partition(pool_id: str) -> str:
+    """Partition of what says whose the cooling blocks of a pool were."""
+    return f"STICKY#{pool_id}"
+
+
+def sticky_after(holder: str, now: int) -> tuple[str, str]:
+    """Between which the blocks sort that a holder had and that cool beyond a time."""
+    return f"{holder}#{_time(now)}#~", f"{holder}#~"
+
+
 def owner(key: OwnerKey) -> Key:
     """Key of an owner's record."""
     return Key(owner_partition(key.party), key.name)
@@ -238,6 +264,11 @@ def order_partition(pool_id: str) -> str:
     return f"ORDER#{pool_id}"
 
 
+def orphans_round() -> Key:
+    """Key of how far the search for orphans is."""
+    return Key(ROUNDS, "ORPHANS")
+
+
 def quota_partition(account: str) -> str:
     """Partition of what an account holds."""
     return f"QUOTA#{account}"
@@ -251,6 +282,11 @@ def blocks_from(cidr: Cidr) -> str:
 def blocks_until(cidr: Cidr) -> str:
     """Sorts after every block inside of a block."""
     return f"{cidr.family}#{_hexadecimal(cidr.last, cidr.family)}#~"
+
+
+def blocks_beyond(cidr: Cidr) -> tuple[str, str]:
+    """Between which the blocks sort that come after a block, those inside of it among them."""
+    return f"{block(cidr)}#", "~"
 
 
 def audit_of(cidr: Cidr) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from ipam.adapters.dynamodb.writes import Writes
 from ipam.domain.change import ChangeQuota, PutOwner
 from ipam.domain.cidr import WIDTHS
 from ipam.domain.errors import StoreUnavailableError
+from ipam.domain.orphan import Round
 from ipam.domain.owner import OwnerRecord
 from ipam.domain.plan import Plan
 from ipam.services.ports import Conflict, Refusal
@@ -139,10 +140,27 @@ class DynamoDbStore:
         found = self._query(keys.cooling_partition(pool_id), between=due, limit=limit)
         return [items.to_cooling(item) for item in found]
 
+    @_translated
+    def sticky(self, pool_id: str, holder: str, after: int, limit: int) -> list[CoolingBlock]:
+        """See the port."""
+        sought = keys.sticky_after(holder, after)
+        found = self._query(keys.sticky_partition(pool_id), between=sought, limit=limit, backwards=True)
+        return [items.to_sticky(item) for item in found]
+
     def allocation(self, pool_id: str, cidr: Cidr) -> Allocation | None:
         """See the port."""
         item = self._get(keys.allocation(pool_id, cidr), consistent=True)
         return None if item is None else items.to_allocation(item)
+
+    def allocations_beyond(self, pool_id: str, after: Cidr) -> Iterator[Allocation]:
+        """See the port."""
+        found = self._query(keys.used_partition(pool_id), between=keys.blocks_beyond(after))
+        return (items.to_allocation(item) for item in found)
+
+    def orphans_round(self) -> Round:
+        """See the port."""
+        item = self._get(keys.orphans_round(), consistent=True)
+        return Round() if item is None else items.to_round(item)
 
     def allocations(self, pool_id: str, within: Cidr | None = None) -> Iterator[Allocation]:
         """See the port."""

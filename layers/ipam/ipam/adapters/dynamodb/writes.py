@@ -13,6 +13,7 @@ from ipam.domain.change import (
     DescribeAllocation,
     DivideAllocation,
     EndLease,
+    MarkOrphan,
     PassAllocation,
     PutAllocation,
     PutApproval,
@@ -24,7 +25,9 @@ from ipam.domain.change import (
     PutPending,
     PutPool,
     PutProvisioned,
+    PutRound,
     PutScope,
+    PutSticky,
     PutTenant,
     RemoveAllocation,
     RemoveName,
@@ -39,6 +42,7 @@ from ipam.domain.change import (
     TakeCooling,
     TakeFree,
     TakePending,
+    TakeSticky,
     TouchPool,
     TouchScope,
     UniteAllocation,
@@ -67,7 +71,9 @@ class Writes:
     def of(self, operation: Operation) -> dict[str, Any]:  # noqa: C901, PLR0911, PLR0912 - one a kind
         """Write an operation as one item of a transaction."""
         match operation:
-            case TakeFree() | TakeCooling() | TakePending() | RemoveAllocation() | EndLease() | UseApproval():
+            case TakeFree() | TakeCooling() | TakeSticky() | TakePending() | UseApproval():
+                return self._take(operation)
+            case RemoveAllocation() | EndLease():
                 return self._take(operation)
             case RemoveScope() | RemovePool() | RemoveName() | RemoveProvisioned() | RemoveTenant():
                 return self._remove(operation)
@@ -86,6 +92,11 @@ class Writes:
                 return self._describe(operation)
             case DivideAllocation() | UniteAllocation():
                 return self._divide(operation)
+            case MarkOrphan():
+                return self._mark(operation)
+            case PutRound(progress):
+                seen = _version(progress.version) if progress.version else (NEW,)
+                return self._put(items.from_round(progress), *seen)
             case PassAllocation(allocation, previous_id):
                 values: Item = {":id": {"S": previous_id}}
                 return self._put(items.from_allocation(allocation), f"{SAME} AND {WHOLE}", values)
@@ -109,11 +120,14 @@ class Writes:
             case TakeFree(pool_id, cidr):
                 return self._delete(keys.free(pool_id, cidr), THERE)
             case TakeCooling(block):
-                return self._delete(keys.cooling(block.pool_id, block.cidr, block.until), THERE)
+                values: Item = {":id": {"S": block.allocation_id}}
+                return self._delete(keys.cooling(block.pool_id, block.cidr, block.until), SAME, values)
+            case TakeSticky(holder, block):
+                return self._delete(keys.sticky(block.pool_id, holder, block.cidr, block.until), THERE)
             case TakePending(pool_id, token):
                 return self._delete(keys.order(pool_id, token), THERE)
             case RemoveAllocation(pool_id, cidr, allocation_id):
-                values: Item = {":id": {"S": allocation_id}}
+                values = {":id": {"S": allocation_id}}
                 return self._delete(keys.allocation(pool_id, cidr), f"{SAME} AND {WHOLE}", values)
             case EndLease(pool_id, cidr, allocation_id, until):
                 values = {":id": {"S": allocation_id}}
@@ -161,6 +175,17 @@ class Writes:
             return {"Update": self._conditional(update, f"{SAME} AND {WHOLE}", values)}
         update["UpdateExpression"] = "REMOVE divided_by"
         return {"Update": self._conditional(update, f"{SAME} AND divided_by = :pool", values)}
+
+    def _mark(self, change: MarkOrphan) -> dict[str, Any]:
+        """Note in an allocation that it is an orphan, or that it is none."""
+        update: dict[str, Any] = {"Key": items.key_of(keys.allocation(change.pool_id, change.cidr))}
+        values: Item = {":id": {"S": change.allocation_id}}
+        if change.orphan is None:
+            update["UpdateExpression"] = "REMOVE orphan"
+        else:
+            update["UpdateExpression"] = "SET orphan = :orphan"
+            values[":orphan"] = items.orphan_of(change.orphan)
+        return {"Update": self._conditional(update, SAME, values)}
 
     def _put(self, item: Item, condition: str, values: Item | None = None) -> dict[str, Any]:
         return {"Put": self._conditional({"Item": item}, condition, values)}
@@ -223,7 +248,7 @@ def _version(version: int) -> tuple[str, Item]:
     return "version = :version", {":version": {"N": str(version)}}
 
 
-def _new_item(operation: Operation) -> Item:  # noqa: C901, PLR0911 - one a kind
+def _new_item(operation: Operation) -> Item:  # noqa: C901, PLR0911, PLR0912 - one a kind
     """Write a record that must not be there yet."""
     match operation:
         case PutFree(pool_id, cidr):
@@ -234,6 +259,8 @@ def _new_item(operation: Operation) -> Item:  # noqa: C901, PLR0911 - one a kind
             return items.from_cooling(block)
         case PutAudit(record):
             return items.from_audit(record)
+        case PutSticky(holder, block):
+            return items.from_sticky(holder, block)
         case PutScope(scope):
             return items.from_scope(scope)
         case PutPool(pool):

@@ -90,6 +90,7 @@ class IpamPool(PlanPart):
             source_resource=said.source_resource,
             vpc_ipam_pool_id=said.vpc_ipam_pool_id,
             auto_import=said.auto_import,
+            sticky=said.sticky,
         )
 
     def _pool_id(self, request: Request, said: PoolProperties, new: NewPool) -> str:

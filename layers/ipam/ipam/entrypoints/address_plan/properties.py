@@ -87,6 +87,7 @@ POOL_PROPERTIES: Final = (
     "SharedWith",
     "SourceIpamPoolId",
     "SourceResource",
+    "Sticky",
     "Strategy",
     "Tags",
     "VpcIpamPoolId",
@@ -163,6 +164,7 @@ class PoolProperties:
     source_resource: SourceResource | None
     vpc_ipam_pool_id: str
     auto_import: bool
+    sticky: bool
     cidrs: tuple[Cidr, ...]
 
     @property
@@ -238,6 +240,7 @@ def pool(values: Mapping[str, Any]) -> PoolProperties:
         vpc_ipam_pool_id=formed(values, "VpcIpamPoolId", _VPC_IPAM_POOL, "Write the id of an Amazon VPC IPAM pool")
         or "",
         auto_import=flag(values, "AutoImport"),
+        sticky=flag(values, "Sticky"),
         cidrs=read_provisioned(values),
     )
     flag(values, "Cascade")

@@ -16,6 +16,7 @@ from ipam.entrypoints.cli import (
     history,
     imports,
     orders,
+    orphans,
     plans,
     pools,
     releases,
@@ -32,6 +33,7 @@ GROUPS: Final = {
     "allocation": allocations.app,
     "plan": plans.app,
     "tenant": tenants.app,
+    "orphans": orphans.app,
 }
 
 app = typer.Typer(cls=RefusingGroup, no_args_is_help=True, pretty_exceptions_enable=False)

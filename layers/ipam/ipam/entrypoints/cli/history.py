@@ -10,6 +10,7 @@ from ipam.domain.cidr import Cidr
 from ipam.domain.errors import NoSuchPoolError
 from ipam.domain.ids import ALLOCATION_PREFIX, POOL_PREFIX, SCOPE_PREFIX
 from ipam.entrypoints.cli import context as shared
+from ipam.entrypoints.cli import words
 from ipam.entrypoints.cli.context import Output  # noqa: TC001 - typer reads it
 from ipam.entrypoints.cli.render_rows import show
 from ipam.entrypoints.cli.rows import HistoryRow
@@ -30,7 +31,10 @@ STACK_PREFIX: Final = "arn:"
 def history(
     context: typer.Context,
     subject: Annotated[
-        str, typer.Argument(metavar="POOL|SCOPE|STACK", help="Pool or scope, by name or id; or the id of a stack.")
+        str,
+        typer.Argument(
+            metavar="POOL|SCOPE|STACK|ACCOUNT", help="Pool or scope, by name or id; stack, by id; or tenant."
+        ),
     ],
     cidr: Annotated[str | None, typer.Argument(help="Only what happened to this block, or a part of it.")] = None,
     *,
@@ -41,8 +45,8 @@ def history(
 ) -> None:
     """Show the audit records of a pool, oldest first: who got and gave back what, when, and by which request.
 
-    With a CIDR, records are shown whose block is it, lies in it, or has it inside. Of a stack, those are shown that
-    concern no block. What was deleted has a history too, by its id.
+    With a CIDR, records are shown whose block is it, lies in it, or has it inside. Of a stack or a tenant, those are
+    shown that concern no block. What was deleted has a history too, by its id.
     """
     block = None if cidr is None else Cidr.parse(cidr)
     if exact and block is None:
@@ -63,6 +67,8 @@ def _subject(plan: Plan, subject: str) -> str:
         scope = next((each for each in plan.scopes.values() if subject in {each.scope_id, each.name}), None)
         if scope is not None:
             return scope.scope_id
+        if words.is_account(subject):
+            return subject
         if not subject.startswith((POOL_PREFIX, SCOPE_PREFIX, STACK_PREFIX)) or subject.startswith(ALLOCATION_PREFIX):
             raise
         return subject

@@ -69,6 +69,7 @@ POOL_KEYS: Final = (
     "source_resource",
     "vpc_ipam_pool_id",
     "auto_import",
+    "sticky",
     "pools",
 )
 RULE_KEYS: Final = tuple(each.name for each in fields(AllocationRules))
@@ -146,6 +147,7 @@ def _pool(name: str, node: yaml.Node, inherited: Family) -> PoolBlueprint:
         source_resource=said.get("source_resource", _source, None),
         vpc_ipam_pool_id=said.get("vpc_ipam_pool_id", _text, ""),
         auto_import=said.get("auto_import", _flag, default=False),
+        sticky=said.get("sticky", _flag, default=False),
     )
     none: tuple[Cidr | int, ...] = ()
     cidrs = said.get("cidrs", _list(_cidr_or_length), none)
@@ -349,6 +351,7 @@ def _written_pool(plan: Plan, pool: Pool, inherited: Family) -> dict[str, Any]:
         source_resource={} if source is None else {name: getattr(source, name) for name in SOURCE_KEYS},
         vpc_ipam_pool_id=pool.vpc_ipam_pool_id,
         auto_import=pool.auto_import or None,
+        sticky=pool.sticky or None,
         pools=_written_pools(plan, pool.pool_id, pool.family),
     )
 

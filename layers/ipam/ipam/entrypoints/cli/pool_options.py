@@ -88,6 +88,10 @@ Shares = Annotated[
 AutoImport = Annotated[
     bool | None, typer.Option("--auto-import/--no-auto-import", help="Whether what is discovered in it is imported.")
 ]
+Sticky = Annotated[
+    bool | None,
+    typer.Option("--sticky/--no-sticky", help="Whether who orders again gets back its block that still cools."),
+]
 
 
 class Part(StrEnum):
@@ -161,6 +165,7 @@ class Given:
     strategy: Choice | None
     shares: list[str] | None
     auto_import: bool | None
+    sticky: bool | None
 
     @property
     def nothing(self) -> bool:
@@ -222,6 +227,7 @@ class Given:
             tags=self.pool_tags(old.tags),
             shared_with=self.shared_with(old.shared_with),
             auto_import=old.auto_import if self.auto_import is None else self.auto_import,
+            sticky=old.sticky if self.sticky is None else self.sticky,
         )
 
 

@@ -85,11 +85,12 @@ def create(  # noqa: PLR0913 - a pool has that many properties, and each is an o
         ),
     ] = None,
     auto_import: options.AutoImport = None,
+    sticky: options.Sticky = None,
     output: Output = None,
 ) -> None:
     """Create a pool, with no space of its own yet. Prints its id."""
     said = (minimum, maximum, default, types, cooling_seconds, max_allocations, max_units, description, tags)
-    rest = (required_tags, allowed, disallowed, approve_above, lease, strategy, shares, auto_import)
+    rest = (required_tags, allowed, disallowed, approve_above, lease, strategy, shares, auto_import, sticky)
     given = Given(*said, *rest)
     vpc = _vpc(source_vpc, vpc_owner, locale)
     ports = shared.ports()
@@ -111,6 +112,7 @@ def create(  # noqa: PLR0913 - a pool has that many properties, and each is an o
         source_resource=vpc,
         vpc_ipam_pool_id=vpc_ipam_pool or "",
         auto_import=bool(auto_import),
+        sticky=bool(sticky),
     )
     pool = create_pool(ports, new, cause)
     _tell(context, current_plan(ports, fresh=True), pool, output)
@@ -159,6 +161,7 @@ def edit(  # noqa: PLR0913 - a pool has that many properties, and each is an opt
     strategy: options.ByStrategy = None,
     shares: options.Shares = None,
     auto_import: options.AutoImport = None,
+    sticky: options.Sticky = None,
     cleared: options.Cleared = None,
     output: Output = None,
 ) -> None:
@@ -167,7 +170,7 @@ def edit(  # noqa: PLR0913 - a pool has that many properties, and each is an opt
     Tags, CIDRs and shares are added to those that there are. `ipam pool show` lists what no longer complies.
     """
     said = (minimum, maximum, default, types, cooling_seconds, max_allocations, max_units, description, tags)
-    rest = (required_tags, allowed, disallowed, approve_above, lease, strategy, shares, auto_import)
+    rest = (required_tags, allowed, disallowed, approve_above, lease, strategy, shares, auto_import, sticky)
     given = Given(*said, *rest)
     if given.nothing and name is None and not cleared:
         raise typer.BadParameter("say what to change; `ipam pool edit --help` lists it")

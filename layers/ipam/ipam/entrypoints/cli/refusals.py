@@ -27,6 +27,7 @@ from ipam.domain.errors import (
     NoSuchPoolError,
     NoSuchPreviewError,
     NoSuchScopeError,
+    NoSuchTenantError,
     PoolExhaustedError,
     PoolMismatchError,
     QuotaExceededError,
@@ -99,6 +100,11 @@ def _(error: BlueprintError) -> str:
 @refusal.register
 def _(error: NoSuchScopeError) -> str:
     return f"There is no scope {shown(error.selector)}. `ipam scope list` lists them."
+
+
+@refusal.register
+def _(error: NoSuchTenantError) -> str:
+    return f"Account {error.account} is no tenant. `ipam tenant add {error.account}` lets it in."
 
 
 @refusal.register

@@ -26,6 +26,7 @@ SENTENCES: Final[dict[Problem, str]] = {
     "type": "allocation type {shown} is none of {other}",
     "text": "{column} {value}: {other}",
     "tags": "tags {shown} are not up to 50 KEY=VALUE, separated by spaces, each key once",
+    "account-of-stack": "{shown} is not the account of the stack that holds it, which is {other}",
     "holder": "{shown} is a pool or scope; they hold what is provisioned to them: `ipam cidr provision`",
     "vrf": "VRF {shown} has no scope; add --scope 'VRF=SCOPE'",
     "no-such-scope": "there is no scope {shown}; `ipam scope list` lists them",

@@ -19,6 +19,9 @@ _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _PRINCIPAL: Final = re.compile(r"[0-9]{12}|(ou|r|o)-[a-z0-9-]{4,68}")
 """Forms of ids (AWS Organizations API reference, "Organization", "Root", "OrganizationalUnit")."""
 
+_UNIT: Final = re.compile(r"(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32})?")
+"""Form of its id (AWS Organizations API reference, "OrganizationalUnit")."""
+
 _VPC: Final = re.compile(r"vpc-[0-9a-f]{8,17}")
 _VPC_IPAM_POOL: Final = re.compile(r"ipam-pool-[0-9a-f]{8,32}")
 
@@ -68,8 +71,20 @@ def token(text: str) -> str:
 
 def account(text: str) -> str:
     """Read the id of an AWS account."""
-    if _ACCOUNT.fullmatch(text) is None:
+    if not is_account(text):
         raise typer.BadParameter(f"{text!r} is not an AWS account id of twelve digits")
+    return text
+
+
+def is_account(text: str) -> bool:
+    """Whether a word has the form of an AWS account's id."""
+    return _ACCOUNT.fullmatch(text) is not None
+
+
+def unit(text: str) -> str:
+    """Read the id of an organisational unit; "" is none."""
+    if _UNIT.fullmatch(text) is None:
+        raise typer.BadParameter(f"{text!r} is not the id of an organisational unit, such as ou-abcd-12345678")
     return text
 
 

@@ -110,7 +110,7 @@ def order(values: Mapping[str, Any], region: str) -> Order:
         pool_id=formed(values, "IpamPoolId", _POOL_ID, "Write a pool's id (ipam-pool-…), or PoolName instead"),
         pool_name=text(values, "PoolName", MAX_TEXT),
         locale=region,
-        allocation_type=choice(values, "AllocationType", ("vpc", "subnet")) or "vpc",
+        allocation_type=choice(values, "AllocationType", ("vpc", "subnet", "custom")) or "vpc",
         family=family,
         netmask_length=decimal(values, "CnCidrMask", WIDTHS[family]),
         cidr=cidr,

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from ipam.entrypoints.cli.rows.blocks import AllocationRow, FindingRow, FoundRow, HistoryRow, Position
 from ipam.entrypoints.cli.rows.holders import Holder
-from ipam.entrypoints.cli.rows.orders import ApprovalRow, GrantRow, TenantRow
+from ipam.entrypoints.cli.rows.orders import ApprovalRow, GrantRow
+from ipam.entrypoints.cli.rows.orphans import OrphanRow
 from ipam.entrypoints.cli.rows.plans import CidrRow, ComplianceRow, PlanRow, PoolRow, ScopeRow, UtilisationRow
+from ipam.entrypoints.cli.rows.tenants import AccountRow, KeyRow, TenantRow
 from ipam.entrypoints.cli.rows.values import Value, when
 
 __all__ = [
+    "AccountRow",
     "AllocationRow",
     "ApprovalRow",
     "CidrRow",
@@ -22,6 +25,8 @@ __all__ = [
     "GrantRow",
     "HistoryRow",
     "Holder",
+    "KeyRow",
+    "OrphanRow",
     "PlanRow",
     "PoolRow",
     "Position",

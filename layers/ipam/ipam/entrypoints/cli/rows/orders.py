@@ -1,4 +1,4 @@
-"""Rows of what is ordered and waits: grants, approvals, and what accounts have of their quotas."""
+"""Rows of what is ordered and waits: grants and approvals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ipam.domain.allocation import Approval
-    from ipam.domain.change import ChangeQuota
     from ipam.domain.plan import Plan
     from ipam.services.order import Allocated
 
@@ -92,24 +91,3 @@ class ApprovalRow:
             holder.holder_id,
             approval.pool_id,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class TenantRow:
-    """What an account holds of a pool, and how much of it it may."""
-
-    account: str
-    pool: str
-    allocations: int
-    max_allocations: int | None
-    units: int
-    max_units: int | None
-    pool_id: str
-
-    @classmethod
-    def of(cls, plan: Plan, held: ChangeQuota) -> TenantRow:
-        """Describe what is counted for a quota."""
-        pool = plan.pools.get(held.pool_id)
-        limits = (None, None) if pool is None else (pool.quota.allocations, pool.quota.units)
-        name = held.pool_id if pool is None else pool.name
-        return cls(held.account, name, held.allocations, limits[0], held.units, limits[1], held.pool_id)

@@ -78,6 +78,7 @@ class PoolRow:
     source_resource_owner: str | None
     vpc_ipam_pool_id: str | None
     auto_import: bool
+    sticky: bool
 
     @classmethod
     def of(cls, plan: Plan, pool: Pool) -> PoolRow:
@@ -114,6 +115,7 @@ class PoolRow:
             None if vpc is None else vpc.owner,
             pool.vpc_ipam_pool_id or None,
             pool.auto_import,
+            pool.sticky,
         )
 
 

@@ -1,0 +1,195 @@
+"""An order changes, and ends: the new network stands before the old one goes, or the change is refused in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ipam.domain.cidr import Cidr
+from local.settings import MEMBER_ACCOUNT, NETWORK_ACCOUNT
+from local.stacks import Stack, StackError
+from tests.e2e.products.networks import Network
+from tests.templates import PRODUCTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.products.conftest import Catalogue, Shared
+
+
+@pytest.fixture
+def ended() -> Iterator[list[Stack]]:
+    """Orders that are terminated at the end of a test, if they are not before."""
+    stacks: list[Stack] = []
+    yield stacks
+    for stack in stacks:
+        if stack.status != "DELETE_COMPLETE":
+            stack.delete()
+
+
+def new_before_old(catalogue: Catalogue, stack: Stack, network: str, release: str) -> bool:
+    """Whether the last update made a network before it gave the address of the one before back."""
+    events = catalogue.events(stack)
+    made = len(events) - 1 - events[::-1].index((network, "UPDATE_COMPLETE"))
+    ended = len(events) - 1 - events[::-1].index((network, "DELETE_COMPLETE"))
+    released = len(events) - 1 - events[::-1].index((release, "DELETE_IN_PROGRESS"))
+    return made < ended < released
+
+
+def test_another_size_is_another_network(catalogue: Catalogue, ended: list[Stack]) -> None:
+    """A connected VPC with everything is made anew beside the old one, which goes when the new one stands."""
+    everything = {"TransitGatewayId": catalogue.transit_gateway, "Zones": "3", "SecondCnCidrMask": "26"}
+    stack = catalogue.order("grows", "corporate-network-vpc", **everything)
+    ended.append(stack)
+    before = stack.outputs
+    catalogue.update(stack, "corporate-network-vpc", **everything, CnCidrMask="23", SubnetMask="25")
+    after = stack.outputs
+    assert Cidr.parse(after["Cidr"]).length == 23
+    assert not Cidr.parse(after["Cidr"]).overlaps(Cidr.parse(before["Cidr"]))
+    assert after["SecondCidr"] == before["SecondCidr"]
+    network = Network(catalogue.ec2(), after["VpcId"])
+    assert network.cidrs == [after["Cidr"], after["SecondCidr"]]
+    assert len(network.subnets()) == 9
+    assert before["VpcId"] not in {vpc["VpcId"] for vpc in catalogue.ec2().describe_vpcs()["Vpcs"]}
+    assert before["AllocationId"] not in catalogue.held()
+    assert new_before_old(catalogue, stack, "Vpc", "DeleteCnCIDR")
+
+
+def test_a_zone_and_a_connection_can_follow(catalogue: Catalogue, ended: list[Stack]) -> None:
+    """A connection made later, a third zone, IPv6 and a second CIDR leave the VPC and its subnets where they are."""
+    stack = catalogue.order("follows", "corporate-network-vpc")
+    ended.append(stack)
+    vpc_id, subnets = stack.outputs["VpcId"], stack.outputs["SubnetIds"]
+    said: dict[str, str] = {}
+    for more in (
+        {"TransitGatewayId": catalogue.transit_gateway},
+        {"Zones": "3"},
+        {"SecondCnCidrMask": "26"},
+        {"Ipv6": "yes", "Ipv6Pool": "ipv6pool-ec2-0123456789abcdef0"},
+        {"Owner": "others@example.com"},
+    ):
+        said |= more
+        catalogue.update(stack, "corporate-network-vpc", **said)
+        assert stack.outputs["VpcId"] == vpc_id
+        assert stack.outputs["SubnetIds"].startswith(subnets)
+    network = Network(catalogue.ec2(), vpc_id)
+    (attachment,) = network.attachments()
+    assert len(attachment["SubnetIds"]) == 3
+    assert {tag["Value"] for tag in attachment["Tags"] if tag["Key"] == "Owner"} == {"others@example.com"}
+    assert len(network.subnets()) == 9
+    # And away again.
+    second = stack.outputs["SecondAllocationId"]
+    catalogue.update(stack, "corporate-network-vpc", TransitGatewayId=catalogue.transit_gateway, Zones="3")
+    network = Network(catalogue.ec2(), vpc_id)
+    assert (network.cidrs, network.sixes, len(network.subnets())) == ([stack.outputs["Cidr"]], [], 6)
+    assert second not in catalogue.held()
+
+
+def test_other_subnets_in_the_same_network_are_refused(catalogue: Catalogue, ended: list[Stack]) -> None:
+    """EC2 makes no subnet over another: the update is rolled back, says so, and changes nothing."""
+    stack = catalogue.order("subnets", "corporate-network-vpc")
+    ended.append(stack)
+    before, held = stack.outputs, catalogue.held()
+    stack.start_update(PRODUCTS / "corporate-network-vpc.yaml", catalogue.parameters(MEMBER_ACCOUNT, SubnetMask="27"))
+    with pytest.raises(StackError, match="conflicts with another subnet"):
+        stack.wait_updated()
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert (stack.outputs, catalogue.held()) == (before, held)
+    assert len(Network(catalogue.ec2(), before["VpcId"]).subnets()) == 2
+
+
+def test_an_egress_vpc_keeps_its_size(catalogue: Catalogue, ended: list[Stack]) -> None:
+    """Its internet gateway stays where it is, so another size is refused; the new address goes back, the old stays."""
+    said = {"TransitGatewayId": catalogue.transit_gateway}
+    stack = catalogue.order("exits", "egress-vpc", **said)
+    ended.append(stack)
+    before, held = stack.outputs, catalogue.held()
+    wanted = catalogue.parameters(MEMBER_ACCOUNT, **said, CnCidrMask="24")
+    stack.start_update(PRODUCTS / "egress-vpc.yaml", wanted)
+    with pytest.raises(StackError, match=r"has no Internet gateway attached|belong to different networks"):
+        stack.wait_updated()
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert (stack.outputs, catalogue.held()) == (before, held)
+    network = Network(catalogue.ec2(), before["VpcId"])
+    assert len(network.internet_gateways()) == 1
+    assert len(network.nat_gateways()) == 2
+    assert len([vpc for vpc in catalogue.ec2().describe_vpcs()["Vpcs"] if not vpc["IsDefault"]]) == 1
+
+
+def test_nat_gateways_come_and_go(catalogue: Catalogue, ended: list[Stack]) -> None:
+    """From one in each zone to a single one and back, and to a third zone: routes follow, nothing else is touched."""
+    said = {"TransitGatewayId": catalogue.transit_gateway}
+    stack = catalogue.order("saves", "egress-vpc", **said)
+    ended.append(stack)
+    first = stack.outputs
+    for changed, count, zones in (
+        ({"NatGateways": "one"}, 1, 2),
+        ({"NatGateways": "one", "Zones": "3"}, 1, 3),
+        ({"Zones": "3"}, 3, 3),
+    ):
+        catalogue.update(stack, "egress-vpc", **said, **changed)
+        network = Network(catalogue.ec2(), first["VpcId"])
+        here = {each["NatGatewayId"] for each in network.nat_gateways()}
+        assert len(here) == count
+        leads = [each.routes["0.0.0.0/0"] for name, each in network.subnets().items() if "transit" in name]
+        assert set(leads) == here
+        assert len(leads) == zones
+        assert stack.outputs["PublicAddresses"].startswith(first["PublicAddresses"].split(",")[0])
+        assert len(catalogue.ec2().describe_addresses()["Addresses"]) == count
+
+
+def test_dedicated_subnets_change_size_and_zones(catalogue: Catalogue, shared: Shared) -> None:
+    """New subnets beside the old ones, lent to the same account; a third zone leaves the others alone."""
+    said = {"VpcId": shared.vpc_id, "RouteTableA": shared.tables[0], "OrderingAccountId": MEMBER_ACCOUNT}
+    stack = catalogue.order("resized", "dedicated-subnets", NETWORK_ACCOUNT, **said)
+    first = stack.outputs
+    catalogue.update(stack, "dedicated-subnets", NETWORK_ACCOUNT, **said, Zones="3")
+    assert stack.outputs["SubnetIds"].startswith(first["SubnetIds"])
+    catalogue.update(stack, "dedicated-subnets", NETWORK_ACCOUNT, **said, Zones="3", SubnetMask="27")
+    second = stack.outputs
+    assert new_before_old(catalogue, stack, "SubnetA", "DeleteCidrA")
+    assert {Cidr.parse(cidr).length for cidr in second["SubnetCidrs"].split(",")} == {27}
+    assert second["ShareArn"] == first["ShareArn"]
+    ram: Any = catalogue.twin.session(NETWORK_ACCOUNT).client("ram")
+    lent = ram.get_resource_share_associations(associationType="RESOURCE", resourceShareArns=[second["ShareArn"]])
+    arns = [each["associatedEntity"] for each in lent["resourceShareAssociations"]]
+    assert [arn.rpartition("/")[2] for arn in arns] == second["SubnetIds"].split(",")
+    assert not set(first["AllocationIds"].split(",")) & catalogue.held().keys()
+    stack.delete()
+    assert not set(second["AllocationIds"].split(",")) & catalogue.held().keys()
+
+
+def test_a_range_is_renewed_and_resized(catalogue: Catalogue) -> None:
+    """Another word makes the lease begin anew and leaves the range alone; another size is another range."""
+    stack = catalogue.order("leased", "reserved-range", Place="Bonn")
+    first = stack.outputs
+    catalogue.update(stack, "reserved-range", Place="Bonn", Renewal="2026-12-01")
+    second = stack.outputs
+    assert {key: second[key] for key in ("Cidr", "AllocationId")} == {
+        key: first[key] for key in ("Cidr", "AllocationId")
+    }
+    assert second["ExpiresAt"] > first["ExpiresAt"]
+    catalogue.update(stack, "reserved-range", Place="Bonn", CnCidrMask="23")
+    third = stack.outputs
+    assert Cidr.parse(third["Cidr"]).length == 23
+    assert first["AllocationId"] not in catalogue.held()
+    stack.delete()
+    assert third["AllocationId"] not in catalogue.held()
+
+
+def test_what_is_left_in_a_vpc_keeps_its_address(catalogue: Catalogue) -> None:
+    """A team's own subnet stops the VPC's deletion, and with it the release; without the subnet all goes."""
+    stack = catalogue.order("occupied", "private-vpc")
+    outputs = stack.outputs
+    free = str(Cidr(4, Cidr.parse(outputs["Cidr"]).first + 512, 24))
+    ec2 = catalogue.ec2()
+    subnet = ec2.create_subnet(VpcId=outputs["VpcId"], CidrBlock=free)["Subnet"]["SubnetId"]
+    stack.start_delete()
+    with pytest.raises(StackError, match="DependencyViolation"):
+        stack.wait_deleted()
+    assert stack.status == "DELETE_FAILED"
+    assert catalogue.held()[outputs["AllocationId"]] == outputs["Cidr"]
+    ec2.delete_subnet(SubnetId=subnet)
+    stack.delete()
+    assert outputs["AllocationId"] not in catalogue.held()

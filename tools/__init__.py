@@ -1,0 +1,1 @@
+"""What administrators run beside the command line `ipam`, with ordinary AWS credentials."""
