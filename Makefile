@@ -39,9 +39,10 @@ publish: .venv/.stamp .venv-sam/.stamp ## the products into Service Catalog: PUB
 	@.venv-sam/bin/cfn-lint $(wildcard products/*.yaml)
 	@$(PY) -m tools.publish $(PUBLISH_ARGS)
 
+# A file is one process's business: what its tests share, such as a twin, is started once.
 .PHONY: test
 test: .venv/.stamp build ## every test
-	@$(PY) -m pytest $(PYTEST_ARGS)
+	@$(PY) -m pytest --numprocesses=2 --dist=loadfile $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: .venv/.stamp build ## the figures of bench/README.md, measured here

@@ -157,6 +157,7 @@ class Twin:
             DeploymentError: the system could not be deployed; nothing is left running.
         """
         self.port = self._free_port()
+        self._sessions.clear()
         if self._settings.template is not None and not self._settings.template.is_file():
             raise TwinError(f"{self._settings.template} is not there: run `make build` first, which runs `sam build`")
         try:

@@ -27,12 +27,18 @@ OWNER = "111122223333"
 """Whom the engine's client belongs to (tests/engine.py)."""
 
 
+TENANT = "111111111111"
+"""The account of the events."""
+
+
 @pytest.fixture
 def desk(twin_engine: str) -> Iterator[Desk]:
     """Services on a table of the twin's engine."""
     at, name = client(twin_engine), f"ipam-test-{uuid.uuid4().hex}"
     create_table(at, name)
-    yield Desk(DynamoDbStore(name, at))
+    desk = Desk(DynamoDbStore(name, at))
+    desk.tenant(TENANT)
+    yield desk
     at.delete_table(TableName=name)
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LIMIT = 6000
 """Interleavings of one pair."""
 
-UNTIL = NOON + 60_000
+UNTIL = NOON + 600_000
 YES, NO = Verdict("approved", "ada"), Verdict("denied", "bob")
 
 

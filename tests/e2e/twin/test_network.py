@@ -83,6 +83,51 @@ def test_second_block_of_a_vpc(member: Account) -> None:
     assert member.delete("more") == "DELETE_COMPLETE"
 
 
+def _six(cidr: str, **more: Any) -> dict[str, Any]:
+    said = {"VpcId": {"Ref": "Vpc"}, "Ipv6CidrBlock": cidr, "Ipv6Pool": "ipv6pool-ec2-0"}
+    return {"Type": "AWS::EC2::VPCCidrBlock", "Properties": said | more}
+
+
+def test_ipv6_of_a_vpc_and_its_subnets(member: Account) -> None:
+    """A subnet's /64 is inside the VPC's block, comes and goes in place, and keeps that block while it is there."""
+    a = _subnet("10.6.0.0/25", ["Six"])
+    resources = {"Vpc": _vpc("10.6.0.0/24"), "Six": _six("2001:db8:1::/56"), "A": a}
+    outputs = {"Id": {"Ref": "Vpc"}, "A": {"Ref": "A"}, "Six": {"Ref": "Six"}}
+    assert member.create("six", resources, outputs=outputs) == "CREATE_COMPLETE"
+    made = member.outputs("six")
+    for wanted in ("2001:db8:1:7::/64", "2001:db8:1:8::/64"):
+        a["Properties"]["Ipv6CidrBlock"] = wanted
+        assert member.update("six", resources, outputs=outputs) == "UPDATE_COMPLETE"
+        assert member.outputs("six") == made
+        [subnet] = member.ec2.describe_subnets(SubnetIds=[made["A"]])["Subnets"]
+        assert [each["Ipv6CidrBlock"] for each in subnet["Ipv6CidrBlockAssociationSet"]] == [wanted]
+    [vpc] = member.ec2.describe_vpcs(VpcIds=[made["Id"]])["Vpcs"]
+    [block] = vpc["Ipv6CidrBlockAssociationSet"]
+    assert (block["Ipv6CidrBlock"], block["AssociationId"]) == ("2001:db8:1::/56", made["Six"])
+    with pytest.raises(ClientError, match="DependencyViolation"):
+        member.ec2.disassociate_vpc_cidr_block(AssociationId=made["Six"])
+    assert member.delete("six") == "DELETE_COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("name", "six", "of_subnet", "failed"),
+    [
+        ("long", _six("2001:db8:2::/61"), "2001:db8:2::/64", "Six"),
+        ("pool", _six("2001:db8:2::/56", Ipv6Pool=""), "2001:db8:2::/64", "Six"),
+        ("wrong", _six("10.0.0.0/24"), "2001:db8:2::/64", "Six"),
+        ("outside", _six("2001:db8:2::/56"), "2001:db8:3::/64", "A"),
+        ("width", _six("2001:db8:2::/56"), "2001:db8:2::/65", "A"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_ipv6_that_ec2_refuses(member: Account, name: str, six: dict[str, Any], of_subnet: str, failed: str) -> None:
+    """A VPC's length, a pool of one's own, and a subnet inside of it."""
+    a = _subnet("10.6.0.0/25", ["Six"])
+    a["Properties"]["Ipv6CidrBlock"] = of_subnet
+    assert member.create(f"six-{name}", {"Vpc": _vpc("10.6.0.0/24"), "Six": six, "A": a}) == "ROLLBACK_COMPLETE"
+    assert "Error Code" in member.reason(f"six-{name}", failed, "CREATE_FAILED")
+
+
 def test_replacement_of_a_vpc_keeps_the_old_one_until_the_end(member: Account) -> None:
     """Another CIDR is another VPC: the old one goes in the clean-up, and stays if the update fails."""
     member.create("vpc", {"Vpc": _vpc("10.3.0.0/24")}, outputs={"Id": {"Ref": "Vpc"}})

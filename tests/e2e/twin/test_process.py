@@ -209,6 +209,7 @@ def test_state_survives_a_restart(tmp_path: Path) -> None:
     vpc = {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.7.0.0/24"}}
     with local_twin.start(**named) as twin:
         account = Account(twin)
+        gateway = account.ec2.create_transit_gateway()["TransitGateway"]["TransitGatewayId"]
         assert account.create("kept", {"A": account.probe(Value="1"), "Vpc": vpc}) == "CREATE_COMPLETE"
         token, port = twin.service_token, twin.port
     with local_twin.start(**named, port=port) as twin:
@@ -217,6 +218,8 @@ def test_state_survives_a_restart(tmp_path: Path) -> None:
         assert account.describe("kept")["StackStatus"] == "CREATE_COMPLETE"
         assert account.update("kept", {"A": account.probe(Value="2"), "Vpc": vpc}) == "UPDATE_COMPLETE"
         assert [vpc["CidrBlock"] for vpc in account.ec2.describe_vpcs()["Vpcs"]].count("10.7.0.0/24") == 1
+        shown = account.ec2.describe_transit_gateways()["TransitGateways"]
+        assert [each["TransitGatewayId"] for each in shown] == [gateway]
         assert account.delete("kept") == "DELETE_COMPLETE"
 
 

@@ -181,3 +181,16 @@ def test_conditions_can_split_and_substitute(member: Account) -> None:
     member.cloudformation.create_stack(StackName="parts", TemplateBody=json.dumps(template))
     assert member.rest("parts") == "CREATE_COMPLETE"
     assert member.said("parts") == [("Create", "A", None)]
+
+
+def test_conditions_know_the_account_and_the_region(member: Account) -> None:
+    """A condition may ask where the stack is."""
+    here = {"Fn::Equals": [{"Ref": "AWS::AccountId"}, member.id]}
+    there = {"Fn::Equals": [{"Ref": "AWS::Region"}, "us-east-1"]}
+    template = {
+        "Conditions": {"Here": here, "There": there},
+        "Resources": {"A": {**member.probe(), "Condition": "Here"}, "B": {**member.probe(), "Condition": "There"}},
+    }
+    member.cloudformation.create_stack(StackName="where", TemplateBody=json.dumps(template))
+    assert member.rest("where") == "CREATE_COMPLETE"
+    assert member.said("where") == [("Create", "A", None)]

@@ -184,10 +184,19 @@ def test_tags_are_a_list_and_those_of_pools_a_map_too() -> None:
 def test_tags_are_no_part_of_what_is_asked_for() -> None:
     """Another tag, description or time to be held is the same ask (I4); other pools or limits are another one."""
     values: dict[str, Any] = {"CnCidrMask": "24", "Preview": "true"}
-    same = [{"Tags": [{"Key": "team", "Value": "a"}]}, {"Description": "x"}, {"PreviewSeconds": "60"}]
-    asks = {digest(order(values | more, REGION).ask) for more in ({}, *same)}
+    same: list[dict[str, Any]] = [
+        {"Tags": [{"Key": "team", "Value": "a"}]},
+        {"Description": "x"},
+        {"PreviewSeconds": "60"},
+    ]
+    asks = {digest(order(values | more, REGION).ask) for more in [{}, *same]}
     assert len(asks) == 1
-    others = [{"Pools": ["a"]}, {"PoolTags": {"a": "b"}}, {"AllowedCidrs": ["10.0.0.0/8"]}, {"Preview": "false"}]
+    others: list[dict[str, Any]] = [
+        {"Pools": ["a"]},
+        {"PoolTags": {"a": "b"}},
+        {"AllowedCidrs": ["10.0.0.0/8"]},
+        {"Preview": "false"},
+    ]
     assert len({digest(order(values | more, REGION).ask) for more in others} | asks) == 5
 
 

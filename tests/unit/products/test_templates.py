@@ -40,7 +40,8 @@ ACTIONS: dict[str, str] = {
     "AWS::EC2::SubnetNetworkAclAssociation": "ReplaceNetworkAclAssociation DescribeNetworkAcls",
     "AWS::EC2::SubnetRouteTableAssociation": "AssociateRouteTable DisassociateRouteTable ReplaceRouteTableAssociation",
     "AWS::EC2::TransitGatewayAttachment": "CreateTransitGatewayVpcAttachment ModifyTransitGatewayVpcAttachment "
-    "DeleteTransitGatewayVpcAttachment DescribeTransitGatewayVpcAttachments DescribeTransitGatewayAttachments",
+    "DeleteTransitGatewayVpcAttachment DescribeTransitGatewayVpcAttachments DescribeTransitGatewayAttachments "
+    "iam:CreateServiceLinkedRole",
     "AWS::EC2::VPC": "CreateVpc DeleteVpc ModifyVpcAttribute DescribeVpcs DescribeVpcAttribute DescribeSecurityGroups "
     "DescribeNetworkAcls",
     "AWS::EC2::VPCCidrBlock": "AssociateVpcCidrBlock DisassociateVpcCidrBlock DescribeVpcs",
