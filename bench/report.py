@@ -27,6 +27,17 @@ Written by `make bench`; do not edit. `.venv/bin/python -m bench --only P1` meas
 - A churn: a pool is filled with 13,333 blocks of /20 to /28, a quarter of them is given back, then come 10,000
   operations, allocations and releases by lot, of random sizes and places.
 - The plan (pools and their rules) is read once in 30 s by each process, and its reading counted apart.
+- 64 writers: each is a process that knows the plan and nothing else, and orders one /24 for an account of its own; all
+  begin at once, 16 times over. Time is simulated: a read takes 7.5 ms, a transaction 25 ms, both log-normal with 92 ms
+  for the slowest transaction in a hundred, and two transactions that meet at an item refuse the later one.
+  Query-all computes in no time, tries for ever, and waits as briefly as serves it best.
+- First fit gets the same orders and releases, takes the lowest free address, and joins free blocks at once.
+- P9 and P10 are the function and the layer that `make build` made, under the machine's Python without its packages,
+  with byte code of everything; beside them only boto3 and what else Lambda's Python runtime has. The table is the
+  twin's DynamoDB engine without TLS, answers go to a TLS server, both on loopback and outside of the process that is
+  measured. P9 is `time.process_time` when a process that was started for it has had its first order answered, or has
+  made `boto3.client("dynamodb")`. P10 is what the function's process under AWS's runtime client and emulator took by
+  the kernel's count, divided by its orders.
 """
 
 

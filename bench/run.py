@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bench import counts, timings
+from bench import artifact, contention, counts, fragmentation, timings
 from bench.layouts import layout
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bench.figures import Figure
 
-GOALS: Final = ("P1", "P2", "P3", "P4", "P7")
+GOALS: Final = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Step:
 
 
 def steps(*, quick: bool) -> list[Step]:
-    """Give the whole run, or one of few seconds: fewer allocations for P3 and P7, fewer repetitions for P3 and P4."""
+    """Give the whole run, or a short one: fewer allocations, fewer repetitions."""
     many = 10_000 if quick else 1_000_000
     sizes = (100, 10_000) if quick else (100, 10_000, 100_000, 1_000_000)
     return [
@@ -54,7 +54,16 @@ def steps(*, quick: bool) -> list[Step]:
             "processor time against query-all",
             lambda: timings.against_naive(10_000, 30 if quick else 300, 3 if quick else 7),
         ),
-        Step(frozenset({"P3", "P4"}), "processor time of a cold start", lambda: timings.cold_start(3 if quick else 7)),
+        Step(
+            frozenset({"P5", "P6"}), "64 writers at once", lambda: contention.many_writers(2 if quick else 16, 10_000)
+        ),
+        Step(
+            frozenset({"P8"}),
+            "free space after a churn",
+            lambda: fragmentation.wear(1000 if quick else 10_000, 2000 if quick else 10_000),
+        ),
+        Step(frozenset({"P9"}), "the built function's cold start", lambda: artifact.cold_start(3 if quick else 15)),
+        Step(frozenset({"P10"}), "the built function, warm", lambda: artifact.warm(20 if quick else 200)),
     ]
 
 
@@ -76,4 +85,9 @@ def measure(
             begin(step)
         found += step.figures()
     layout.cache_clear()
-    return sorted(found, key=lambda figure: figure.goal)
+    return sorted(found, key=lambda figure: _number(figure.goal))
+
+
+def _number(goal: str) -> int:
+    """Tell a goal's place; of several, the first one's."""
+    return int(goal.partition(",")[0].removeprefix("P"))

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import gc
 import statistics
-import subprocess
-import sys
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -31,12 +29,6 @@ ROW: Final = 64
 """Allocations of one measurement where each differs: as many halvings as it takes to fill a /18 with /24."""
 
 MILLI: Final = 1000
-BARE: Final = "import boto3; boto3.client('dynamodb', region_name='eu-central-1')"
-ENGINE: Final = (
-    "from ipam.adapters.aws import client; from ipam.adapters.dynamodb.store import DynamoDbStore;"
-    "from ipam.services import allocate, release, revise, verify;"
-    "DynamoDbStore('bench', client('dynamodb', 'eu-central-1'))"
-)
 
 
 class TimedPool:
@@ -150,17 +142,3 @@ def _in_turns(
             samples[place] += (measure() for _ in range(each[place] if each else 1))
     gc.unfreeze()
     return tuple(statistics.median(some) for some in samples)
-
-
-def cold_start(repetitions: int) -> Iterator[Figure]:
-    """Compare what a fresh process spends before its first request; a part of P9, only for scale."""
-    programs = (f"import time\n{program}\nprint(time.process_time())" for program in (BARE, ENGINE))
-    bare, engine = _in_turns([partial(_fresh, program) for program in programs], repetitions)
-    what = "processor time of a fresh process until it has a store, over until it has a bare boto3 client"
-    yield Figure("P9", what, engine / bare, counted=False)
-
-
-def _fresh(program: str) -> float:
-    """Run a program in a process of its own, and take what it prints."""
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
-    return float(answer.stdout)

@@ -92,6 +92,7 @@ class World:
     clock: Clock
     pool_id: str
     rng: random.Random
+    account: str = ACCOUNT
     _orders: int = field(default=0)
 
     def allocate(self, length: int) -> Lease:
@@ -100,7 +101,7 @@ class World:
         owner = OwnerKey(_stack(self._orders // ORDERS_A_STACK), f"NetworkCidr{self._orders}")
         request = AllocateRequest(
             owner=owner,
-            account=ACCOUNT,
+            account=self.account,
             ask=Ask(None, None, REGION, "vpc", 4, length, None),
             description="payments, production: the network of the services behind the gateway",
             requested=self.clock.now(),
