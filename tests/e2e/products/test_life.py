@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from ipam.adapters.clocks import SystemClock
+from ipam.adapters.stacks import MemberStacks
 from ipam.domain.cidr import Cidr
+from ipam.services.orphans import YOUNG, seek_orphans
+from ipam.services.ports import NO_DEADLINE
 from local.settings import MEMBER_ACCOUNT, NETWORK_ACCOUNT
 from local.stacks import Stack, StackError
+from tests.builders import FixedClock
 from tests.e2e.products.networks import Network
+from tests.e2e.system.conftest import CommandLine
+from tests.outside import Listeners
 from tests.templates import PRODUCTS
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
+    from ipam.services.ports import Ports
     from tests.e2e.products.conftest import Catalogue, Shared
 
 
@@ -26,6 +39,22 @@ def ended() -> Iterator[list[Stack]]:
     for stack in stacks:
         if stack.status != "DELETE_COMPLETE":
             stack.delete()
+
+
+def in_two_days(catalogue: Catalogue) -> Ports:
+    """Give the services of a process that may ask stacks, when what was ordered just now is no longer young."""
+    clock = FixedClock(SystemClock().now() + 2 * YOUNG)
+
+    def connect(role: str, region: str) -> Any:
+        return catalogue.twin.session(role.split(":")[4], region).client("cloudformation")
+
+    stacks = MemberStacks("cn-ipam-discovery", clock, connect)
+    return replace(catalogue.ports, clock=clock, happenings=Listeners(), stacks=stacks)
+
+
+def asking(catalogue: Catalogue, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line, so that it may ask stacks and networks."""
+    return CommandLine(catalogue.twin).run(*words, IPAM_DISCOVERY_ROLE="cn-ipam-discovery")
 
 
 def new_before_old(catalogue: Catalogue, stack: Stack, network: str, release: str) -> bool:
@@ -100,16 +129,17 @@ def test_other_subnets_in_the_same_network_are_refused(catalogue: Catalogue, end
 
 
 def test_an_egress_vpc_keeps_its_size(catalogue: Catalogue, ended: list[Stack]) -> None:
-    """Its internet gateway stays where it is, so another size is refused; the new address goes back, the old stays."""
+    """Its internet gateway stays where it is, so another size is refused, with the reason, before anything is done."""
     said = {"TransitGatewayId": catalogue.transit_gateway}
     stack = catalogue.order("exits", "egress-vpc", **said)
     ended.append(stack)
     before, held = stack.outputs, catalogue.held()
     wanted = catalogue.parameters(MEMBER_ACCOUNT, **said, CnCidrMask="24")
     stack.start_update(PRODUCTS / "egress-vpc.yaml", wanted)
-    with pytest.raises(StackError, match=r"has no Internet gateway attached|belong to different networks"):
+    with pytest.raises(StackError, match=rf"another block than {before['Cidr']}.*Order another one"):
         stack.wait_updated()
     assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert ("Vpc", "UPDATE_IN_PROGRESS") not in catalogue.events(stack)
     assert (stack.outputs, catalogue.held()) == (before, held)
     network = Network(catalogue.ec2(), before["VpcId"])
     assert len(network.internet_gateways()) == 1
@@ -179,17 +209,69 @@ def test_a_range_is_renewed_and_resized(catalogue: Catalogue) -> None:
 
 
 def test_what_is_left_in_a_vpc_keeps_its_address(catalogue: Catalogue) -> None:
-    """A team's own subnet stops the VPC's deletion, and with it the release; without the subnet all goes."""
-    stack = catalogue.order("occupied", "private-vpc")
-    outputs = stack.outputs
-    free = str(Cidr(4, Cidr.parse(outputs["Cidr"]).first + 512, 24))
-    ec2 = catalogue.ec2()
-    subnet = ec2.create_subnet(VpcId=outputs["VpcId"], CidrBlock=free)["Subnet"]["SubnetId"]
+    """CloudFormation asks for the address though the VPC could not go: both are refused, and nobody else gets it."""
+    catalogue.pool("narrow", "172.30.0.0/22", allocation_types=frozenset({"vpc"}))
+    stack = catalogue.order("occupied", "private-vpc", PoolName="narrow")
+    outputs, ec2 = stack.outputs, catalogue.ec2()
+    subnet = outputs["SubnetIds"].split(",")[0]
+    interface = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
     stack.start_delete()
-    with pytest.raises(StackError, match="DependencyViolation"):
+    with pytest.raises(StackError, match=rf"{outputs['Cidr']} is in use by {outputs['VpcId']}, account"):
         stack.wait_deleted()
     assert stack.status == "DELETE_FAILED"
+    events = catalogue.events(stack)
+    for resource in ("Vpc", "DeleteCnCIDR", "GetCnCIDR"):
+        assert (resource, "DELETE_FAILED") in events
     assert catalogue.held()[outputs["AllocationId"]] == outputs["Cidr"]
-    ec2.delete_subnet(SubnetId=subnet)
+    # The pool has room for one: whoever asks now gets nothing, and not this.
+    other = Stack(catalogue.twin, "hungry", MEMBER_ACCOUNT)
+    other.start_create(PRODUCTS / "private-vpc.yaml", catalogue.parameters(MEMBER_ACCOUNT, PoolName="narrow"))
+    with pytest.raises(StackError, match="no free /22"):
+        other.wait_created()
+    ec2.delete_network_interface(NetworkInterfaceId=interface)
     stack.delete()
     assert outputs["AllocationId"] not in catalogue.held()
+
+
+def test_what_an_update_leaves_behind_keeps_its_address(catalogue: Catalogue) -> None:
+    """The clean-up tries three times and goes on: the update is complete, and the old address is found as an orphan."""
+    stack = catalogue.order("moves", "private-vpc")
+    before, ec2 = stack.outputs, catalogue.ec2()
+    subnet = before["SubnetIds"].split(",")[0]
+    interface = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    catalogue.update(stack, "private-vpc", CnCidrMask="23", SubnetMask="25")
+    assert stack.status == "UPDATE_COMPLETE"
+    assert catalogue.events(stack).count(("DeleteCnCIDR", "DELETE_FAILED")) == 3
+    after = stack.outputs
+    held = catalogue.held()
+    assert (held[before["AllocationId"]], held[after["AllocationId"]]) == (before["Cidr"], after["Cidr"])
+    assert before["VpcId"] in {vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"]}
+    ports = in_two_days(catalogue)
+    assert seek_orphans(ports, NO_DEADLINE).found == 1
+    (orphan,) = json.loads(asking(catalogue, "orphans", "--output", "json").stdout)
+    found = (orphan["allocation_id"], orphan["why"], orphan["used_by"])
+    assert found == (before["AllocationId"], "not-in-stack", before["VpcId"])
+    refused = asking(catalogue, "orphans", "release", "--all", "--yes")
+    assert refused.returncode == 1 and f"{before['Cidr']} is in use by {before['VpcId']}" in refused.stderr
+    ec2.delete_network_interface(NetworkInterfaceId=interface)
+    for left in before["SubnetIds"].split(","):
+        with contextlib.suppress(ClientError):  # gone with the update
+            ec2.delete_subnet(SubnetId=left)
+    ec2.delete_vpc(VpcId=before["VpcId"])
+    assert asking(catalogue, "orphans", "release", "--all", "--yes").returncode == 0
+    assert before["AllocationId"] not in catalogue.held()
+    stack.delete()
+
+
+def test_a_network_that_is_ordered_again_gets_its_address_back(catalogue: Catalogue) -> None:
+    """While it cools, a sticky pool keeps it for the stack of that name and resource; any other stack gets another."""
+    catalogue.pool("sticky", "172.29.0.0/16", allocation_types=frozenset({"vpc"}), cooling_seconds=3600, sticky=True)
+    first = catalogue.order("again", "private-vpc", PoolName="sticky")
+    cidr = first.outputs["Cidr"]
+    first.delete()
+    other = catalogue.order("another", "private-vpc", PoolName="sticky")
+    assert other.outputs["Cidr"] != cidr
+    second = catalogue.order("again", "private-vpc", PoolName="sticky")
+    assert second.outputs["Cidr"] == cidr
+    for stack in (second, other):
+        stack.delete()

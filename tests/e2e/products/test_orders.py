@@ -304,9 +304,9 @@ def test_reserved_range(catalogue: Catalogue, said: dict[str, str]) -> None:
 
 def test_member_account(catalogue: Catalogue) -> None:
     """The roles of a member account have the names that others count on, and let in those alone that they are for."""
-    upkeep = f"arn:aws:iam::{NETWORK_ACCOUNT}:role/upkeep"
+    readers = ",".join(f"arn:aws:iam::{NETWORK_ACCOUNT}:role/{name}" for name in ("cn-cidr", "upkeep"))
     stack = Stack(catalogue.twin, "member", MEMBER_ACCOUNT)
-    said = {"NetworkAccountId": NETWORK_ACCOUNT, "UpkeepRoleArn": upkeep}
+    said = {"NetworkAccountId": NETWORK_ACCOUNT, "ReaderRoleArns": readers}
     stack.start_create(PRODUCTS / "member-account.yaml", said, Capabilities=["CAPABILITY_NAMED_IAM"])
     stack.wait_created()
     iam: Any = catalogue.twin.session(MEMBER_ACCOUNT).client("iam")
@@ -314,7 +314,7 @@ def test_member_account(catalogue: Catalogue) -> None:
     look = iam.get_role(RoleName="cn-ipam-discovery")["Role"]["AssumeRolePolicyDocument"]["Statement"]
     assert [each["Principal"] for each in launch] == [{"Service": "servicecatalog.amazonaws.com"}]
     assert [each["Principal"] for each in look] == [{"AWS": f"arn:aws:iam::{NETWORK_ACCOUNT}:root"}]
-    assert look[0]["Condition"] == {"ArnEquals": {"aws:PrincipalArn": [upkeep]}}
+    assert look[0]["Condition"] == {"ArnEquals": {"aws:PrincipalArn": readers.split(",")}}
     policy = iam.get_role_policy(RoleName="cn-ipam-discovery", PolicyName="look")["PolicyDocument"]
     actions = [action for statement in policy["Statement"] for action in statement["Action"]]
     assert all(action.split(":")[1].startswith("Describe") for action in actions)
@@ -340,8 +340,8 @@ def test_another_accounts_key_leaves_nothing(catalogue: Catalogue) -> None:
 @pytest.mark.parametrize(
     ("product", "said", "reason"),
     [
-        ("private-vpc", {"CnCidrMask": "26", "SubnetMask": "26"}, "larger than a /26"),
-        ("corporate-network-vpc", {"Zones": "3", "SecondCnCidrMask": "27"}, "larger than a /27"),
+        ("private-vpc", {"CnCidrMask": "26", "SubnetMask": "26"}, "A /26 has no room"),
+        ("corporate-network-vpc", {"Zones": "3", "SecondCnCidrMask": "27"}, "A /27 has no room"),
         ("private-vpc", {"PoolName": "no-such-pool"}, "no-such-pool"),
         ("reserved-range", {"PoolName": "another-vpc-pool", "Place": "Bonn"}, "custom"),
         ("egress-vpc", {"TransitGatewayId": "tgw-00000000"}, "tgw-00000000"),

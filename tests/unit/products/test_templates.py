@@ -1,4 +1,4 @@
-"""What all products have in common, so that whoever knows one knows them all; and what the launch role may do."""
+"""What all products have in common, so that whoever knows one knows them all."""
 
 from __future__ import annotations
 
@@ -24,47 +24,6 @@ UNTAGGED = {
     "Custom::DeleteCnCIDR",
 }
 """Types that have no tags."""
-
-ACTIONS: dict[str, str] = {
-    "AWS::EC2::EIP": "AllocateAddress ReleaseAddress DescribeAddresses",
-    "AWS::EC2::FlowLog": "CreateFlowLogs DeleteFlowLogs DescribeFlowLogs logs:CreateLogDelivery logs:DeleteLogDelivery "
-    "iam:PassRole",
-    "AWS::EC2::InternetGateway": "CreateInternetGateway DeleteInternetGateway DescribeInternetGateways",
-    "AWS::EC2::NatGateway": "CreateNatGateway DeleteNatGateway DescribeNatGateways",
-    "AWS::EC2::NetworkAcl": "CreateNetworkAcl DeleteNetworkAcl DescribeNetworkAcls",
-    "AWS::EC2::NetworkAclEntry": "CreateNetworkAclEntry ReplaceNetworkAclEntry DeleteNetworkAclEntry",
-    "AWS::EC2::Route": "CreateRoute ReplaceRoute DeleteRoute DescribeRouteTables",
-    "AWS::EC2::RouteTable": "CreateRouteTable DeleteRouteTable DescribeRouteTables",
-    "AWS::EC2::Subnet": "CreateSubnet DeleteSubnet ModifySubnetAttribute AssociateSubnetCidrBlock "
-    "DisassociateSubnetCidrBlock DescribeSubnets DescribeAvailabilityZones",
-    "AWS::EC2::SubnetNetworkAclAssociation": "ReplaceNetworkAclAssociation DescribeNetworkAcls",
-    "AWS::EC2::SubnetRouteTableAssociation": "AssociateRouteTable DisassociateRouteTable ReplaceRouteTableAssociation",
-    "AWS::EC2::TransitGatewayAttachment": "CreateTransitGatewayVpcAttachment ModifyTransitGatewayVpcAttachment "
-    "DeleteTransitGatewayVpcAttachment DescribeTransitGatewayVpcAttachments DescribeTransitGatewayAttachments "
-    "iam:CreateServiceLinkedRole",
-    "AWS::EC2::VPC": "CreateVpc DeleteVpc ModifyVpcAttribute DescribeVpcs DescribeVpcAttribute DescribeSecurityGroups "
-    "DescribeNetworkAcls",
-    "AWS::EC2::VPCCidrBlock": "AssociateVpcCidrBlock DisassociateVpcCidrBlock DescribeVpcs",
-    "AWS::EC2::VPCGatewayAttachment": "AttachInternetGateway DetachInternetGateway DescribeInternetGateways",
-    "AWS::IAM::Role": "iam:CreateRole iam:DeleteRole iam:GetRole iam:PutRolePolicy iam:GetRolePolicy "
-    "iam:DeleteRolePolicy iam:ListRolePolicies iam:ListAttachedRolePolicies iam:UpdateRole "
-    "iam:UpdateAssumeRolePolicy iam:TagRole iam:UntagRole",
-    "AWS::Logs::LogGroup": "logs:CreateLogGroup logs:DeleteLogGroup logs:DescribeLogGroups logs:PutRetentionPolicy "
-    "logs:ListTagsForResource logs:TagResource logs:UntagResource",
-    "AWS::RAM::ResourceShare": "ram:CreateResourceShare ram:DeleteResourceShare ram:UpdateResourceShare "
-    "ram:AssociateResourceShare ram:DisassociateResourceShare ram:GetResourceShares ram:GetResourceShareAssociations "
-    "ram:TagResource ram:UntagResource",
-    "Custom::DeleteCnCIDR": "lambda:InvokeFunction",
-    "Custom::GetCnCIDR": "lambda:InvokeFunction",
-}
-"""What CloudFormation does for a type with the rights of whoever deploys: EC2's actions, unless it says another's."""
-
-OF_EVERY_NETWORK = "CreateTags DeleteTags DescribeTags"
-OF_EVERY_STACK = (
-    "cloudformation:CreateStack cloudformation:UpdateStack cloudformation:DeleteStack cloudformation:DescribeStacks "
-    "cloudformation:DescribeStackEvents cloudformation:GetTemplateSummary cloudformation:ValidateTemplate "
-    "cloudformation:SetStackPolicy s3:GetObject"
-)
 
 pytestmark = pytest.mark.parametrize("name", NAMES)
 
@@ -134,17 +93,3 @@ def test_every_output_is_explained(name: str) -> None:
 def test_it_can_be_deployed_from_its_text(name: str) -> None:
     """It is smaller than what CreateStack takes without a bucket (CloudFormation quotas)."""
     assert (PRODUCTS / f"{name}.yaml").stat().st_size < 51_200
-
-
-def test_the_launch_role_can_make_and_remove_it(name: str) -> None:
-    """Everything of a product can be made, changed and removed with the role that Service Catalog takes on."""
-    types = {resource["Type"] for resource in Template.named(name).body["Resources"].values()}
-    needed = " ".join([*(ACTIONS[each] for each in types), OF_EVERY_NETWORK, OF_EVERY_STACK]).split()
-    role = Template.named("member-account").body["Resources"]["LaunchRole"]["Properties"]
-    allowed = {
-        action
-        for policy in role["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
-        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
-    }
-    assert {action if ":" in action else f"ec2:{action}" for action in needed} - allowed == set()
