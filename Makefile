@@ -19,6 +19,7 @@ SAM      = env -u MAKEFLAGS -u MFLAGS SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${
 INSTALL  = -m pip install --quiet --no-input --disable-pip-version-check --no-compile --no-deps --require-hashes --only-binary=:all:
 SOURCES := template.yaml samconfig.toml $(shell find functions layers -type f \( -name '*.py' -o -name Makefile -o -name requirements.txt \) 2>/dev/null)
 TEMPLATES = template.yaml $(wildcard products/*.yaml)
+CHECKOV  = .venv-checkov/bin/checkov --framework cloudformation --skip-download --compact --quiet
 CODE     = layers/ipam/ipam $(wildcard local tools bench tests)
 
 .PHONY: help
@@ -35,8 +36,9 @@ local: .venv/.stamp build ## the local twin in the foreground, until Ctrl-C; `. 
 	@exec $(PY) -m local
 
 .PHONY: publish
-publish: .venv/.stamp .venv-sam/.stamp ## the products into Service Catalog: PUBLISH_ARGS="--share o-..."; see tools/publish.py
+publish: .venv/.stamp .venv-sam/.stamp .venv-checkov/.stamp ## the products into Service Catalog: PUBLISH_ARGS="--share o-..."; see tools/publish.py
 	@.venv-sam/bin/cfn-lint $(wildcard products/*.yaml)
+	@$(CHECKOV) $(patsubst %,--file %,$(wildcard products/*.yaml))
 	@$(PY) -m tools.publish $(PUBLISH_ARGS)
 
 # A file is one process's business: what its tests share, such as a twin, is started once.
@@ -59,7 +61,7 @@ check: .venv/.stamp .venv-sam/.stamp .venv-checkov/.stamp ## style, types, archi
 	run .venv/bin/lint-imports; \
 	run .venv-sam/bin/cfn-lint $(TEMPLATES); \
 	run $(SAM) validate --lint --template-file template.yaml; \
-	run .venv-checkov/bin/checkov --framework cloudformation --skip-download --compact --quiet $(TEMPLATES:%=--file %); \
+	run $(CHECKOV) $(TEMPLATES:%=--file %); \
 	exit $$failed
 
 .PHONY: fix

@@ -164,15 +164,17 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 class _Uploads:
-    """The bucket for what is deployed, made if it is not there."""
+    """The Region's bucket for what is deployed, made if it is not there."""
 
     def __init__(self, session: boto3.Session) -> None:
         # The client's own types describe literal arguments; see `deploy`.
         self._s3 = cast("Any", session.client("s3"))
-        self._bucket = f"{STACK}-artifacts-{session.get_credentials().access_key}"  # type: ignore[union-attr]
+        account = session.get_credentials().access_key  # type: ignore[union-attr]
+        self._bucket = f"{STACK}-artifacts-{account}-{session.region_name}"
+        where = {"CreateBucketConfiguration": {"LocationConstraint": session.region_name}}
         with contextlib.suppress(self._s3.exceptions.BucketAlreadyOwnedByYou):
-            where = {"LocationConstraint": session.region_name}
-            self._s3.create_bucket(Bucket=self._bucket, CreateBucketConfiguration=where)
+            # S3's oldest Region is the one that must not be named.
+            self._s3.create_bucket(Bucket=self._bucket, **({} if session.region_name == "us-east-1" else where))
 
     def put(self, content: bytes, name: str) -> tuple[str, str]:
         """Upload under a key that says what the content is, so that what did not change is not deployed again.

@@ -21,10 +21,10 @@ _CONFIG = Config(
 
 
 class TwinSession(boto3.Session):
-    """A session of one account whose clients speak to the twin; an access key of twelve digits is the account."""
+    """A session whose clients speak to the twin, in one Region; an access key of twelve digits is the account."""
 
-    def __init__(self, endpoint: str, ca_bundle: str, account: str) -> None:
-        super().__init__(aws_access_key_id=account, aws_secret_access_key="local", region_name=REGION)  # noqa: S106
+    def __init__(self, endpoint: str, ca_bundle: str, account: str, region: str = REGION) -> None:
+        super().__init__(aws_access_key_id=account, aws_secret_access_key="local", region_name=region)  # noqa: S106
         self._where = {"endpoint_url": endpoint, "verify": ca_bundle}
 
     def client(self, service_name: Any, *args: Any, **named: Any) -> Any:

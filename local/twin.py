@@ -64,7 +64,7 @@ class Twin:
         self._folder: Path | None = None
         self.port = settings.port
         self.outputs: dict[str, str] = {}
-        self._sessions: dict[tuple[str, int], TwinSession] = {}
+        self._sessions: dict[tuple[str, str, int], TwinSession] = {}
 
     # ----------------------------------------------------------------------------------------------- what it offers
 
@@ -95,10 +95,9 @@ class Twin:
         """The emulator's process, whose group holds the Lambda workers too."""
         return self._process.pid if self._process else None
 
-    @property
-    def response_endpoint(self) -> str:
-        """Where the twin's CloudFormation takes answers, which the deployed system has to be told."""
-        return f"{self.endpoint}/cloudformation-custom-resource-response-{REGION.replace('-', '')}"
+    def response_endpoint(self, region: str = REGION) -> str:
+        """Where the twin's CloudFormation of a Region takes answers, which the deployed system has to be told."""
+        return f"{self.endpoint}/cloudformation-custom-resource-response-{region.replace('-', '')}"
 
     @property
     def service_token(self) -> str:
@@ -118,14 +117,27 @@ class Twin:
         done = subprocess.run(command, env={**inherited(), **self.env()}, stdout=subprocess.PIPE, text=True, check=True)
         return done.stdout.strip()
 
-    def session(self, account: str = MEMBER_ACCOUNT) -> TwinSession:
+    def session(self, account: str = MEMBER_ACCOUNT, region: str = REGION) -> TwinSession:
         """Give a boto3 session with the rights of an account: one a thread, since each reads what it knows once."""
         from local.session import TwinSession  # noqa: PLC0415
 
-        key = (account, threading.get_ident())
+        key = (account, region, threading.get_ident())
         if key not in self._sessions:
-            self._sessions[key] = TwinSession(self.endpoint, str(self.ca_bundle), account)
+            self._sessions[key] = TwinSession(self.endpoint, str(self.ca_bundle), account, region)
         return self._sessions[key]
+
+    def deploy(self, region: str = REGION, **parameters: str) -> dict[str, str]:
+        """Deploy the system in a Region, or again with other parameters, and give the outputs."""
+        from local import deployment  # noqa: PLC0415 -- boto3 is imported while the emulator starts
+
+        if self._settings.template is None:
+            raise TwinError("this twin deploys nothing")
+        given = {
+            "ResponseEndpoint": self.response_endpoint(region),
+            "OrganizationId": self._settings.organization.id,
+            **parameters,
+        }
+        return deployment.deploy(self.session(self._settings.account, region), self._settings.template, given)
 
     def env(self, account: str | None = None) -> dict[str, str]:
         """Give the exports that lead a program to this twin, with an account's rights: the network's by default."""
@@ -165,16 +177,11 @@ class Twin:
             self._exports_path.unlink(missing_ok=True)
             self._make_folder()
             self._spawn()
-            from local import deployment  # noqa: PLC0415 -- boto3 is imported while the emulator starts
+            from local import deployment  # noqa: F401, PLC0415 -- boto3 is imported while the emulator starts
 
             self._wait_until_up()
             if self._settings.template is not None:
-                parameters = {
-                    "ResponseEndpoint": self.response_endpoint,
-                    "OrganizationId": self._settings.organization.id,
-                }
-                session = self.session(self._settings.account)
-                self.outputs = deployment.deploy(session, self._settings.template, parameters)
+                self.outputs = self.deploy()
                 if "TableName" in self.outputs:
                     from local import plan  # noqa: PLC0415 -- as above
 
@@ -339,6 +346,9 @@ class Twin:
         self._settings.directory.mkdir(parents=True, exist_ok=True)
         lines = [f"export {name}={shlex.quote(value)}" for name, value in self.env().items()]
         lines.append("unset AWS_PROFILE AWS_SESSION_TOKEN AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE")
+        # `ipam` and `aws` are installed beside the interpreter.
+        programs = shlex.quote(str(Path(sys.executable).parent))
+        lines.append(f'case ":$PATH:" in *:{programs}:*) ;; *) export PATH={programs}:"$PATH" ;; esac')
         draft = self._exports_path.with_name(f".env.{os.getpid()}")
         draft.write_text("\n".join(lines) + "\n")
         draft.replace(self._exports_path)

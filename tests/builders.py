@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipam.adapters.memory import MemoryStore
 from ipam.domain.cidr import Cidr
-from ipam.domain.owner import Claim, OwnerKey
+from ipam.domain.owner import Claim, Grant, OwnerKey, digest
 from ipam.domain.plan import Ask
 from ipam.services.allocate import allocate
 from ipam.services.memory import Memory
@@ -26,7 +26,7 @@ from tests.outside import Outside
 
 if TYPE_CHECKING:
     from ipam.domain.cidr import Family
-    from ipam.domain.owner import Grant, OwnerRecord
+    from ipam.domain.owner import OwnerRecord
     from ipam.domain.pool import AllocationType, Pool
     from ipam.domain.tenant import Tenant
     from ipam.services.ports import Deadline, Store
@@ -109,7 +109,8 @@ class Desk:
     def __post_init__(self) -> None:
         others = (self.outside.organization, self.outside.happenings, self.outside.redelivery)
         doors, members = self.outside.aliases, self.outside.stacks
-        self.ports = Ports(self.store, self.clock, self.chance, Memory(), *others, aliases=doors, stacks=members)
+        ports = Ports(self.store, self.clock, self.chance, Memory(), *others, aliases=doors, stacks=members)
+        self.ports = replace(ports, networks=self.outside.networks)
 
     def another(self, store: Store | None = None) -> Desk:
         """Open a desk beside this one, with a memory of its own."""
@@ -183,9 +184,10 @@ class Desk:
         """Serve the Create, or an Update, of the resource that stands for a release."""
         return verify(self.ports, self.giving_back(name, at=at), of, self.deadline)
 
-    def abandon(self, name: str, *, at: int | None = None) -> Outcome:
-        """Serve a Delete with an id that CloudFormation made up."""
-        return abandon(self.ports, self.giving_back(name, at=at), self.deadline)
+    def abandon(self, name: str, of: AllocateRequest | Grant | None = None, *, at: int | None = None) -> Outcome:
+        """Serve a Delete with an id that CloudFormation made up, of what that Create asked for, or was granted for."""
+        asked = "" if of is None else of.asks[0] if isinstance(of, Grant) else digest(of.ask)
+        return abandon(self.ports, self.giving_back(name, at=at), asked, self.deadline)
 
     def reclaim(self, pool_id: str, family: Family = 4, wanted: Cidr | int | None = None) -> bool:
         """Do the upkeep of a pool."""

@@ -66,6 +66,7 @@ class AmazonPool:
 
     Attributes:
         pool_id: its id.
+        locale: the Region that it is for. It is known there and nowhere else.
         cidrs: what is provisioned to it, with the state.
         held: its allocations, by id.
         faults: what befalls the next calls, one each.
@@ -75,8 +76,9 @@ class AmazonPool:
         meanwhile: what somebody else does after the next calls, one each, before they are answered.
     """
 
-    def __init__(self, *cidrs: str) -> None:
+    def __init__(self, *cidrs: str, locale: str = REGION) -> None:
         self.pool_id = f"ipam-pool-{next(_numbers):017x}"
+        self.locale = locale
         self.cidrs: dict[str, str] = dict.fromkeys(cidrs, "provisioned")
         self.held: dict[str, Held] = {}
         self.faults: Iterator[Fault] = iter(())
@@ -205,24 +207,24 @@ _OPERATIONS = {
 }
 
 
-def _pool(pool_id: str) -> AmazonPool:
+def _pool(pool_id: str, region: str) -> AmazonPool:
     """Find a pool."""
-    if pool_id not in _pools:
+    if pool_id not in _pools or _pools[pool_id].locale != region:
         raise Refused("InvalidIpamPoolId.NotFound", f"The ipam-pool ID '{pool_id}' does not exist")
     return _pools[pool_id]
 
 
 @functools.cache
-def ec2() -> Any:
-    """Give a client of EC2 that reaches the pools of this module, and nothing else."""
-    client = boto3.client("ec2", region_name=REGION, aws_access_key_id="111111111111", aws_secret_access_key="none")
+def ec2(region: str) -> Any:
+    """Give a client of EC2 that reaches the pools of this module in a Region, and nothing else."""
+    client = boto3.client("ec2", region_name=region, aws_access_key_id="111111111111", aws_secret_access_key="none")
 
     def keep(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
         context["asked"] = dict(params)
 
     def answer(model: Any, context: dict[str, Any], **_: Any) -> tuple[SimpleNamespace, dict[str, Any]]:
         try:
-            answered = _pool(context["asked"]["IpamPoolId"]).serve(model.name, context["asked"])
+            answered = _pool(context["asked"]["IpamPoolId"], region).serve(model.name, context["asked"])
         except Refused as refused:
             return SimpleNamespace(status_code=refused.status), refused.answer
         validate_parameters(answered, model.output_shape)
@@ -237,7 +239,7 @@ def ec2() -> Any:
 class BackedDesk(Desk):
     """A desk that speaks to the pools of this module."""
 
-    vpc_ipam: VpcIpam = field(default_factory=lambda: VpcIpamPools(ec2))
+    vpc_ipam: VpcIpam = field(default_factory=lambda: VpcIpamPools(ec2, REGION))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -261,7 +263,7 @@ def backed(
 ) -> tuple[BackedDesk, AmazonPool, Pool]:
     """Make a pool that has these blocks, and the pool there with the same ones, or those that are told."""
     desk = desk or BackedDesk()
-    amazon = AmazonPool(*(cidrs if there is None else there))
+    amazon = AmazonPool(*(cidrs if there is None else there), locale=facts.get("locale", REGION))
     family: Family = 6 if ":" in next(iter(amazon.cidrs)) else 4
     known = {"name": "backed", "locale": REGION, "family": family, "vpc_ipam_pool_id": amazon.pool_id}
     scope = facts.pop("scope_id", None) or desk.scope("backed world")

@@ -149,8 +149,8 @@ def _do(ports: Ports, order: Order) -> object:
             return allocate(ports, request, NoDeadline())
         case Order("release", ReleaseRequest() as request, str(allocation_id)):
             return release(ports, request, allocation_id, NoDeadline())
-        case Order("abandon", ReleaseRequest() as request):
-            return abandon(ports, request, NoDeadline())
+        case Order("abandon", ReleaseRequest() as request, str(asked)):
+            return abandon(ports, request, asked, NoDeadline())
         case Order("reclaim", str(pool_id), int() | Cidr() | None as wanted):
             return reclaim(ports, ports.store.plan().space(pool_id), 4, wanted, NoDeadline())
         case _:

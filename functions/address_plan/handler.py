@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipam.entrypoints.address_plan.function import deployed
+from ipam.entrypoints.starting import starting
 
 if TYPE_CHECKING:
     from ipam.entrypoints.provider import Context
 
 # Made while Lambda starts the process, and kept for all its events; functions/cn_cidr/handler.py says why.
-PROVIDER = deployed()
+with starting():
+    from ipam.entrypoints.address_plan.function import deployed
+
+    PROVIDER = deployed()
 
 
 def lambda_handler(event: object, context: Context) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipam.entrypoints.upkeep import deployed
+from ipam.entrypoints.starting import starting
 
 if TYPE_CHECKING:
     from ipam.entrypoints.provider import Context
 
 # Made while Lambda starts the process and kept for all its runs, as in functions/cn_cidr.
-UPKEEP = deployed()
+with starting():
+    from ipam.entrypoints.upkeep import deployed
+
+    UPKEEP = deployed()
 
 
 def lambda_handler(_event: object, context: Context) -> None:

@@ -168,9 +168,10 @@ def _refuse_if_subnets(vpc_id: str, association: dict[str, str]) -> None:
 
 
 def _refuse_if_used(subnet_id: str) -> None:
-    """Refuse the deletion of a subnet that has network interfaces: those of NAT and transit gateways are seen here."""
+    """Refuse the deletion of a subnet that has network interfaces; those of NAT and transit gateways are seen here."""
     natted = any(gateway["SubnetId"] == subnet_id for gateway in nat.nat_gateways())
-    if natted or any(subnet_id in attachment["SubnetIds"] for attachment in transit.attachments()):
+    plain = any(each["SubnetId"] == subnet_id for each in ec2._network_interfaces.values())  # noqa: SLF001
+    if natted or plain or any(subnet_id in attachment["SubnetIds"] for attachment in transit.attachments()):
         message = f"The subnet '{subnet_id}' has dependencies and cannot be deleted."
         raise Ec2Error("DependencyViolation", message)
 

@@ -3,12 +3,15 @@
 Gap: the emulator makes one resource after the other, stops at the first failure as if nothing else were under way,
 forgets the resource that failed, and deletes replaced resources before the update is complete. CloudFormation works on
 everything whose dependencies are met at once; a failure cancels what is under way beside it; what failed or was
-cancelled is deleted too, since its provider may have made something; an update's old resources go in a clean-up phase
-of their own, and a rollback is an update back:
+cancelled is deleted too, since its provider may have made something; what a resource depends on is deleted although
+that resource's own deletion has failed; an update's old resources go in a clean-up phase of their own, which tries each
+three times and then leaves it; and a rollback is an update back:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stack-failure-options.html
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-update-behaviors.html
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requesttypes.html
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
+https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/852
+https://repost.aws/knowledge-center/cloudformation-stack-cleanup-stuck
 Templates, parameters, conditions, intrinsic functions, change sets and resource types stay the emulator's, and so do
 imports, nested stacks (which are sequential still) and forced deletes.
 
@@ -47,6 +50,7 @@ logger = logging.getLogger("cloudformation")
 
 _STACK = "AWS::CloudFormation::Stack"
 _CUSTOM = "AWS::CloudFormation::CustomResource"
+_CLEAN_UP_TRIES = 3
 _REPLACING = "Requested update requires the creation of a new physical resource; hence creating one."
 
 
@@ -148,27 +152,27 @@ class Scene:
         self.event(logical_id, resource_type, "DELETE_COMPLETE", physical_id=physical_id)
         return None
 
-    async def delete_all(self, victims: Mapping[str, Record], done: Callable[[str], object]) -> dict[str, str]:
+    async def delete_all(
+        self, victims: Mapping[str, Record], done: Callable[[str], object], tries: int = 1
+    ) -> dict[str, str]:
         """Delete resources, dependents first and else at once; the reasons of those that failed.
 
-        What a failed one depends on is left alone: it is still in use.
+        What a failed one depends on is deleted all the same.
         """
-        needs, failed, blocked = self.needs(), dict[str, str](), set[str]()
+        needs, failed = self.needs(), dict[str, str]()
         users: dict[str, set[str]] = {name: set() for name in victims}
         for user, needed in needs.items():
             for name in needed & users.keys():
                 users[name].add(user)
 
         async def delete(name: str) -> None:
-            if users[name] & blocked:
-                blocked.add(name)
-                return
-            reason = await self.delete(name, victims[name])
-            if reason is None:
-                done(name)
-            else:
+            for _ in range(tries):
+                reason = await self.delete(name, victims[name])
+                if reason is None:
+                    failed.pop(name, None)
+                    done(name)
+                    return
                 failed[name] = reason
-                blocked.add(name)
 
         await in_order(list(victims), users, delete)
         return failed
@@ -460,7 +464,7 @@ async def _clean_up(run: Deployment, previous: Record, kept: set[str]) -> None:
         if name in left_out:
             run.resources.pop(name, None)
 
-    for name, reason in (await old.delete_all(victims, forget)).items():
+    for name, reason in (await old.delete_all(victims, forget, _CLEAN_UP_TRIES)).items():
         if name in left_out:
             run.resources[name] |= {"ResourceStatus": "DELETE_FAILED", "ResourceStatusReason": reason}
 
@@ -546,7 +550,7 @@ class UpdateRollback:
             return
         scene.status("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
         # A clean-up that fails leaves something behind, and does not fail the rollback.
-        await scene.delete_all(self.victims, lambda _name: None)
+        await scene.delete_all(self.victims, lambda _name: None, _CLEAN_UP_TRIES)
         scene.status("UPDATE_ROLLBACK_COMPLETE")
 
     async def _undo(self, name: str, record: Record) -> None:

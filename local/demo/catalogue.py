@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 CAUSE: Final = "demo"
 ROLES: Final = Path(__file__).resolve().parents[2] / "products" / "member-account.yaml"
+ACCESS: Final = ROLES.with_name("member-catalogue.yaml")
 SHARED: Final = Path(__file__).resolve().parents[1] / "stacks" / "shared-vpc.yaml"
-TEAM: Final = f"arn:aws:iam::{MEMBER_ACCOUNT}:role/team"
 ANOTHER_ACCOUNT: Final = "333333333333"
 VPC_POOL: Final = f"vpc-{REGION}"
 PRIVATE_POOL: Final = f"aws-private-dedicated-{REGION}"
@@ -96,24 +96,25 @@ class Catalogue:
 
     def run(self) -> None:
         """Take all steps."""
-        stage = self.stage
-        stage.say("  the twin has no StackSets: member-account.yaml is deployed to each account as a stack")
-        with stage.step(f"accounts {NETWORK_ACCOUNT} and {MEMBER_ACCOUNT} get the roles of member-account.yaml"):
-            for account in (NETWORK_ACCOUNT, MEMBER_ACCOUNT):
-                self.make_roles(account)
-        with stage.step("the products are published, and the portfolio is shared with the organisation"):
-            self.publish()
-        with stage.step(f"account {MEMBER_ACCOUNT} lets its team use the portfolio"):
-            self.join()
-        with stage.step("a /21 is refused by the portfolio's constraint, before anything is made"):
-            self.ask_too_much()
-        with stage.step(f"product 1, {CORPORATE}: ordered as a /24, changed to a /23, given back"):
-            self.corporate_network()
-        stage.say("  product 2 belongs into the account that has the shared VPC; that VPC is deployed as a stack")
-        with stage.step(f"product 2, {DEDICATED}: ordered as /27, changed to /28, given back"):
-            self.dedicated_subnets()
-        with stage.step(f"product 3, {PRIVATE}: ordered as a /24, changed to a /23, given back"):
-            self.private_vpc()
+        story = self.stage.story
+        story.chapter("Networks from the catalogue")
+        story.step(f"Accounts {NETWORK_ACCOUNT} and {MEMBER_ACCOUNT} get the roles of products/member-account.yaml.")
+        story.note("A stack in each: the twin has no StackSets.")
+        self.make_roles()
+        story.step("The products are published, and their portfolio is shared with the organisation.")
+        self.publish()
+        story.step(f"Account {MEMBER_ACCOUNT} lets its team in, by products/member-catalogue.yaml.")
+        self.join()
+        story.step("The team orders a /21, which is more than the portfolio for everyone offers.")
+        self.ask_too_much()
+        story.step(f"Product 1, {CORPORATE}: the team orders a /24, changes it to a /23, and gives it back.")
+        self.vpc("shop", CORPORATE, VPC_POOL)
+        story.step(f"Product 2, {DEDICATED}: two /27 are ordered, changed to /28, and given back.")
+        story.note("The shared VPC is a stack of the same account, which is where this product belongs.")
+        self.dedicated_subnets()
+        story.step(f"Product 3, {PRIVATE}: the same as product 1, with addresses of a scope of its own.")
+        self.make_private_pool()
+        self.vpc("lab", PRIVATE, PRIVATE_POOL)
 
     def publish(self) -> None:
         """Publish as `make publish` does; again changes nothing."""
@@ -123,24 +124,28 @@ class Catalogue:
         again = publish(session, wish, seconds=0.2)
         expect(first.changed and not again.changed, "publishing the same content again changed something")
         expect(first.version == again.version and not again.uploaded, "the same content is another version")
-        self.stage.say(f"  version {first.version}: {', '.join(first.uploaded)}")
         expect(not self.products(), "an account that let nobody in sees products")
+        story = self.stage.story
+        story.tick(f"Version {first.version} of {len(first.uploaded)} products; publishing again changed nothing")
 
-    def make_roles(self, account: str) -> None:
-        """Deploy what the StackSet would bring into an account."""
-        upkeep = f"arn:aws:iam::{NETWORK_ACCOUNT}:role/upkeep"
-        parameters = {"NetworkAccountId": NETWORK_ACCOUNT, "UpkeepRoleArn": upkeep}
-        roles = Stack(self.stage.twin, "cn-ipam-roles", account)
-        roles.start_create(ROLES, parameters, Capabilities=["CAPABILITY_NAMED_IAM"])
-        roles.wait_created()
+    def make_roles(self) -> None:
+        """Deploy to each account what the StackSet would bring there."""
+        readers = self.stage.twin.outputs["DiscoveryReaderArns"]
+        for account in (NETWORK_ACCOUNT, MEMBER_ACCOUNT):
+            roles = Stack(self.stage.twin, "cn-ipam-roles", account)
+            parameters = {"NetworkAccountId": NETWORK_ACCOUNT, "ReaderRoleArns": readers}
+            roles.start_create(ROLES, parameters, Capabilities=["CAPABILITY_NAMED_IAM"])
+            roles.wait_created()
+        self.stage.story.tick("The role that launches products, and the one that cn-ipam looks with")
 
     def join(self) -> None:
-        """Let a principal of the account use the portfolio, as its administrator does once."""
+        """Let a role of the account use the portfolio, as its administrator does once."""
         (portfolio,) = self.catalog.list_accepted_portfolio_shares()["PortfolioDetails"]
-        self.catalog.associate_principal_with_portfolio(
-            PortfolioId=portfolio["Id"], PrincipalARN=TEAM, PrincipalType="IAM"
-        )
-        expect({CORPORATE, DEDICATED, PRIVATE} <= self.products(), "the products are not offered to the account")
+        access = Stack(self.stage.twin, "cn-ipam-access", MEMBER_ACCOUNT)
+        access.create(ACCESS, {"PortfolioId": portfolio["Id"], "RoleNames": "team"})
+        offered = self.products()
+        expect({CORPORATE, DEDICATED, PRIVATE} <= offered, "the products are not offered to the account")
+        self.stage.story.tick(f"It is offered {len(offered)} products")
 
     def products(self) -> set[str]:
         """Give the names of what the team may order."""
@@ -157,18 +162,22 @@ class Catalogue:
             raise DemoError("a /21 was given to everyone")
         order.terminate()
         expect(not self.stage.allocations(VPC_POOL), "something was allocated all the same")
+        self.stage.story.tick("Refused, before anything was made or allocated")
 
-    def corporate_network(self) -> None:
-        """Order a network, make it larger, and give it back."""
-        order = Order(self.catalog, CORPORATE, "shop")
-        order.provision(self.parameters("shop", CnCidrMask="24", SubnetMask="26"))
-        first = self.verify_vpc(order, VPC_POOL, 24, [26, 26])
+    def vpc(self, name: str, product: str, pool: str) -> None:
+        """Order a VPC, make it larger, and give it back."""
+        story = self.stage.story
+        order = Order(self.catalog, product, name)
+        order.provision(self.parameters(name, CnCidrMask="24", SubnetMask="26", PoolName=pool))
+        first = self.verify_vpc(order, pool, 24, [26, 26])
+        story.tick(f"{first} is the order's in the table, and {order.outputs['VpcId']}'s in EC2, with two /26")
         order.update({"CnCidrMask": "23"})
-        second = self.verify_vpc(order, VPC_POOL, 23, [26, 26])
+        second = self.verify_vpc(order, pool, 23, [26, 26])
         expect(not second.overlaps(first), f"{second} overlaps {first}, which cools")
-        self.stage.say(f"  {first}, then {second}: {order.outputs['VpcId']}")
+        story.tick(f"{second} and {order.outputs['VpcId']} in their place")
         order.terminate()
-        expect(not self.stage.allocations(VPC_POOL), f"{VPC_POOL} still has allocations")
+        expect(not self.stage.allocations(pool), f"{pool} still has allocations")
+        story.tick(f"Nothing is allocated from {pool} any more")
 
     def dedicated_subnets(self) -> None:
         """Make a shared VPC with a subnet pool, and order subnets of it for another account."""
@@ -182,12 +191,15 @@ class Catalogue:
         order.provision(self.parameters("dedicated", SubnetMask="27", **given))
         self.verify_subnets(order, pool.name, whole, 27)
         expect(order.outputs.get("ShareArn"), "the subnets are not shared")
-        self.stage.say(f"  the twin shows no shared subnet in account {ANOTHER_ACCOUNT}, to which they are lent")
+        story = self.stage.story
+        story.tick(f"{self.subnets(order)} of the VPC's {whole}, lent to account {ANOTHER_ACCOUNT}")
+        story.note("The twin does not show them there.")
         order.update({"SubnetMask": "28"})
         self.verify_subnets(order, pool.name, whole, 28)
-        self.stage.say(f"  {order.outputs['SubnetCidrs'].replace(',', ' and ')} of {whole}")
+        story.tick(f"{self.subnets(order)} in their place")
         order.terminate()
         expect(not self.stage.allocations(pool.name), f"{pool.name} still has allocations")
+        story.tick("Nothing is allocated from the VPC any more")
         deprovision(ports, pool.pool_id, whole, CAUSE)
         delete_pool(ports, pool.pool_id, CAUSE)
         stack.delete()
@@ -209,20 +221,12 @@ class Catalogue:
         provision(ports, pool.pool_id, whole, str(whole), CAUSE)
         return pool
 
-    def private_vpc(self) -> None:
-        """Order a network of the addresses that need no harmonising."""
+    def make_private_pool(self) -> None:
+        """Make the pool of the addresses that need no harmonising."""
         ports = self.stage.ports
         scope = create_scope(ports, "aws-private", "private", "Addresses that nobody outside of a VPC meets", CAUSE)
         pool = create_pool(ports, NewPool(PRIVATE_POOL, scope.scope_id, locale=REGION), CAUSE)
-        provision(ports, pool.pool_id, Cidr.parse("100.64.0.0/12"), "demo", CAUSE)
-        order = Order(self.catalog, PRIVATE, "lab")
-        order.provision(self.parameters("lab", CnCidrMask="24", SubnetMask="26", PoolName=PRIVATE_POOL))
-        first = self.verify_vpc(order, PRIVATE_POOL, 24, [26, 26])
-        order.update({"CnCidrMask": "23"})
-        second = self.verify_vpc(order, PRIVATE_POOL, 23, [26, 26])
-        self.stage.say(f"  {first}, then {second}: {order.outputs['VpcId']}")
-        order.terminate()
-        expect(not self.stage.allocations(PRIVATE_POOL), f"{PRIVATE_POOL} still has allocations")
+        provision(ports, pool.pool_id, Cidr.parse("100.64.0.0/12"), CAUSE, CAUSE)
 
     def parameters(self, name: str, **others: str) -> dict[str, str]:
         """Give the parameters that every product has, and some of one."""
@@ -236,6 +240,10 @@ class Catalogue:
         self.stage.verify_allocation(pool, order.outputs["AllocationId"], cidr, order.stack_id)
         self.stage.verify_vpc(order.outputs["VpcId"], cidr, subnets)
         return cidr
+
+    def subnets(self, order: Order) -> str:
+        """Give an order's subnets as they are told."""
+        return order.outputs["SubnetCidrs"].replace(",", " and ")
 
     def verify_subnets(self, order: Order, pool: str, whole: Cidr, length: int) -> None:
         """Check each subnet in the table and in EC2."""

@@ -6,8 +6,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from rich.table import Table
+from rich.text import Text
+
 from ipam.domain.cidr import Cidr, spans
-from ipam.entrypoints.cli.render import allocation_table, plan_tree
 from local.demo.stage import expect
 from local.settings import MEMBER_ACCOUNT
 from local.stacks import Stack
@@ -33,31 +35,25 @@ class Networks:
 
     def run(self) -> None:
         """Take all steps."""
+        story = self.stage.story
+        story.chapter("Networks from a team's own stacks")
+        story.step(f"Account {MEMBER_ACCOUNT} creates the stack shop: a /24, its VPC and three subnets.")
         stack = Stack(self.stage.twin, "shop", MEMBER_ACCOUNT)
-        with self.stage.step(f"account {MEMBER_ACCOUNT} creates a stack: a /24 with three subnets and its VPC"):
-            first = self.create(stack)
-        with self.stage.step("the stack is updated to a /23: the new network first, then the old one goes"):
-            second = self.grow(stack, first)
-        with self.stage.step(f"{STACKS_AT_ONCE} stacks at once, each three /24, a /22 and a /28"):
-            crowd = self.crowd(second)
-        self.stage.say(plan_tree(self.stage.ports, self.stage.ports.store.plan()))
-        self.stage.say(allocation_table(self.stage.ports, self.pool))
-        with self.stage.step("all stacks are deleted: every address comes back"):
-            for each in crowd:
-                each.start_delete()
-            stack.delete()
-            for each in crowd:
-                each.wait_deleted()
-            expect(not self.stage.allocations(POOL), f"{POOL} still has allocations")
-        with self.stage.step(f"{second} has cooled, and another stack orders exactly it"):
-            self.reorder(second)
-        self.stage.say(plan_tree(self.stage.ports, self.stage.ports.store.plan()))
+        first = self.create(stack)
+        story.step("The stack is updated to a /23: the new network comes first, then the old one goes.")
+        second = self.grow(stack, first)
+        story.step(f"Another {STACKS_AT_ONCE} stacks at once, each of three /24, a /22 and a /28.")
+        crowd = self.crowd(second)
+        story.step("All stacks are deleted.")
+        self.delete([*crowd, stack])
+        story.step(f"A new stack asks for exactly {second} as soon as that has cooled, and is deleted, too.")
+        self.reorder(second)
 
     def create(self, stack: Stack) -> Cidr:
         """Create the stack: a network, its VPC and subnets."""
         stack.create(NETWORK, self.parameters("24"))
         cidr = self.verify_network(stack, 24)
-        self.stage.say(f"  {cidr}  {stack.outputs['AllocationId']}")
+        self.stage.story.tick(f"{cidr} is the stack's in the table, and its VPC's in EC2")
         return cidr
 
     def grow(self, stack: Stack, first: Cidr) -> Cidr:
@@ -67,22 +63,38 @@ class Networks:
         expect(not cidr.overlaps(first), f"{cidr} overlaps {first}, which cools")
         cooling = [block.cidr for block in self.stage.ports.store.cooling(self.pool.pool_id, 100)]
         expect(first in cooling or self.is_free(first), f"{first} was not given back")
-        self.stage.say(f"  {cidr}; {first} was given back and cools")
+        self.stage.story.tick(f"{cidr} in its place; {first} was given back, and is nobody's while it cools")
         return cidr
 
     def crowd(self, taken: Cidr) -> list[Stack]:
         """Let several stacks order several networks each, all at once."""
-        stacks = [Stack(self.stage.twin, f"team-{number}", MEMBER_ACCOUNT) for number in range(STACKS_AT_ONCE)]
+        stacks = [Stack(self.stage.twin, f"team-{number}", MEMBER_ACCOUNT) for number in range(1, STACKS_AT_ONCE + 1)]
         for stack in stacks:
             stack.start_create(MANY, {"IpamFunctionArn": self.stage.twin.service_token})
         for stack in stacks:
             stack.wait_created()
-        ordered = [Cidr.parse(cidr) for stack in stacks for cidr in stack.outputs["Cidrs"].split(",")]
-        lengths = sorted(cidr.length for cidr in ordered)
+        ordered = {stack.name: [Cidr.parse(cidr) for cidr in stack.outputs["Cidrs"].split(",")] for stack in stacks}
+        blocks = [cidr for cidrs in ordered.values() for cidr in cidrs]
+        lengths = sorted(cidr.length for cidr in blocks)
         expect(lengths == sorted([24, 24, 24, 22, 28] * STACKS_AT_ONCE), f"not the sizes that were asked: {lengths}")
-        spans([*ordered, taken])  # refuses blocks that overlap
-        self.stage.say(f"  {len(ordered)} blocks, none overlaps another")
+        spans([*blocks, taken])  # refuses blocks that overlap
+        held = {each.cidr for each in self.stage.allocations(POOL)}
+        expect(held == {*blocks, taken}, "the table has other blocks than the stacks")
+        self.stage.story.tick(f"{len(blocks)} blocks, none of which overlaps another")
+        table = Table.grid(padding=(0, 2))
+        for name, cidrs in {"shop": [taken], **ordered}.items():
+            table.add_row(name, Text("  ".join(map(str, cidrs)), "magenta"))
+        self.stage.story.show(table)
         return stacks
+
+    def delete(self, stacks: list[Stack]) -> None:
+        """Delete them all at once."""
+        for stack in stacks:
+            stack.start_delete()
+        for stack in stacks:
+            stack.wait_deleted()
+        expect(not self.stage.allocations(POOL), f"{POOL} still has allocations")
+        self.stage.story.tick(f"Nothing is allocated from {POOL} any more")
 
     def reorder(self, cidr: Cidr) -> None:
         """Order the very block that was given back."""
@@ -96,8 +108,8 @@ class Networks:
         stack = Stack(self.stage.twin, "again", MEMBER_ACCOUNT)
         stack.create(NETWORK, self.parameters(str(cidr.length)) | {"Cidr": str(cidr)})
         expect(self.verify_network(stack, cidr.length) == cidr, f"another block than {cidr} came back")
-        stack.delete()
-        expect(not self.stage.allocations(POOL), f"{POOL} still has allocations")
+        self.stage.story.tick(f"{cidr} again")
+        self.delete([stack])
 
     def verify_network(self, stack: Stack, length: int) -> Cidr:
         """Check a stack's network in the table, and its VPC and subnets in EC2."""

@@ -5,27 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ipam.adapters.clocks import SystemChance, SystemClock
 from ipam.adapters.dynamodb.store import DynamoDbStore
 from ipam.domain.cidr import Cidr, spans
-from ipam.entrypoints.cli.render import console as terminal
 from ipam.services.memory import Memory
 from ipam.services.ports import Ports
 from local.settings import MEMBER_ACCOUNT, NETWORK_ACCOUNT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rich.progress import Progress
-
     from ipam.domain.allocation import Allocation
+    from local.demo.story import Story
     from local.twin import Twin
-
-console: Final = terminal()
 
 
 class DemoError(Exception):
@@ -41,24 +34,13 @@ def expect(fact: object, text: str) -> None:
 class Stage:
     """One twin, as the demo sees it."""
 
-    def __init__(self, twin: Twin, progress: Progress) -> None:
+    def __init__(self, twin: Twin, story: Story) -> None:
         self.twin = twin
-        self.progress = progress
+        self.story = story
         table = twin.session(NETWORK_ACCOUNT).client("dynamodb")
         self.ports = Ports(DynamoDbStore(twin.outputs["TableName"], table), SystemClock(), SystemChance(), Memory())
         self.ec2: Any = twin.session(MEMBER_ACCOUNT).client("ec2")
         self.key = self._tenant_key()
-
-    @contextmanager
-    def step(self, text: str) -> Iterator[None]:
-        """Show a step while it runs, and that it was verified."""
-        task = self.progress.add_task(text, total=1)
-        yield
-        self.progress.update(task, completed=1, description=f"{text} [green]✓")
-
-    def say(self, text: object) -> None:
-        """Show what came of a step."""
-        self.progress.console.print(text)
 
     def allocations(self, pool: str) -> list[Allocation]:
         """Read what is allocated from a pool."""

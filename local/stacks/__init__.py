@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError, WaiterError
 
+from local.settings import REGION
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -21,10 +23,10 @@ class StackError(Exception):
 
 
 class Stack:
-    """One stack of one account."""
+    """One stack of one account, in one Region."""
 
-    def __init__(self, twin: Twin, name: str, account: str) -> None:
-        self._cloudformation: Any = twin.session(account).client("cloudformation")
+    def __init__(self, twin: Twin, name: str, account: str, region: str = REGION) -> None:
+        self._cloudformation: Any = twin.session(account, region).client("cloudformation")
         self.name = name
         self.stack_id = ""
 

@@ -62,11 +62,12 @@ class Unanswered(Exception):  # noqa: N818 - what happened, not that it is an er
 
 @dataclass(frozen=True)
 class Runtime:
-    """One execution environment: call it with an event, as often as it is to be warm."""
+    """One execution environment: call it with an event, as often as it is to be warm. Its processes are a session."""
 
     url: str
     timeout: int
     output: Path
+    session: int
 
     def __call__(self, event: object) -> Any:
         """What the handler returned, or a mapping with `errorType`; `Unanswered` when it ran out of time."""
@@ -137,7 +138,7 @@ def runtime(function: str, env: Mapping[str, str] | None = None) -> Iterator[Run
                     *("--runtime-interface-emulator-address", f"127.0.0.1:{port}"),
                     *("--runtime-api-address", f"127.0.0.1:{api_port}"),
                     # The interpreter without its site-packages: what the layer forgot to bring must be missed.
-                    *(_interpreter(), "-S", "-m", "awslambdaric", properties["Handler"]),
+                    *(interpreter(), "-S", "-m", "awslambdaric", properties["Handler"]),
                 ],
                 cwd=BUILD / function,
                 env=environment,
@@ -148,7 +149,8 @@ def runtime(function: str, env: Mapping[str, str] | None = None) -> Iterator[Run
             )
             try:
                 _wait_until_listening(port, process, output)
-                yield Runtime(f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations", timeout, output)
+                url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
+                yield Runtime(url, timeout, output, process.pid)
             finally:
                 _end(process)
 
@@ -172,7 +174,7 @@ def _emulator() -> Path:
     return places[0]
 
 
-def _interpreter() -> str:
+def interpreter() -> str:
     """The interpreter behind the virtual environment."""
     return str(getattr(sys, "_base_executable", sys.executable))
 

@@ -193,6 +193,7 @@ def test_a_cidr_in_use_is_not_given_back(stage: PlanStage, leaf: Resource) -> No
         ({"AllocationMaxNetmaskLength": "33"}, ["AllocationMaxNetmaskLength", "0 to 32"]),
         ({"AllowedCidrs": ["fd00::/8"]}, ["AllowedCidrs", "ipv4"]),
         ({"Name": "top"}, ['"top" is taken']),
+        ({"Name": " top"}, ['Name " top"', "spaces around it"]),
         ({"ProvisionedCidrs": [{"Cidr": "192.168.0.0/16"}]}, ["192.168.0.0/16", "not in the space", '"top"']),
         ({"ProvisionedCidrs": [{"Cidr": "10.0.0.1/16"}]}, ["ProvisionedCidrs", "Write 10.0.0.0/16"]),
         ({"ProvisionedCidrs": [{"Cidr": "fd00::/48"}]}, ["ProvisionedCidrs", "ipv4"]),
@@ -224,6 +225,9 @@ def test_a_refused_update_is_rolled_back(
         ({"ProvisionedCidrs": [{"Cidr": "10.0.0.0/16"}]}, ["10.0.0.0/16", "in use"]),
         ({"ProvisionedCidrs": [{"Cidr": "11.0.0.0/16"}]}, ["11.0.0.0/16", "not in the space"]),
         ({"Name": "leaf"}, ['"leaf" is taken']),
+        ({"Name": " "}, ['Name " "', "a name is not empty"]),
+        ({"Locale": "eu-centrl-1"}, ['Locale "eu-centrl-1"', "not a Region"]),
+        ({"Locale": "nowhere-1"}, ['Locale "nowhere-1"', "not a Region"]),
         ({"AwsService": "global-services"}, ["AwsService", "VpcIpamPoolId"]),
         (
             {"SourceResource": {"ResourceId": VPC, "ResourceOwner": "1" * 12, "ResourceRegion": "eu-west-1",
@@ -403,6 +407,23 @@ def test_a_cidr_is_ordered_by_its_size(stage: PlanStage, top: Resource) -> None:
     assert same.physical_id == cidr.physical_id
     assert stage.delete(same)["Status"] == "SUCCESS"
     assert stage.provisioned(leaf) == []
+    invariants.check(stage.desk.store)
+
+
+def test_an_allocation_that_a_network_has_is_not_given_back(stage: PlanStage, top: Resource) -> None:
+    """Custom::IpamAllocation is asked for as a network's order is, in its own stack's account."""
+    leaf = leaf_of(stage, top)
+    stage.create("IpamPoolCidr", "Cidr", IpamPoolId=leaf.physical_id, NetmaskLength="16")
+    held = stage.create("IpamAllocation", "Net", IpamPoolId=leaf.physical_id, NetmaskLength="24")
+    networks = stage.desk.outside.networks
+    networks.put("vpc-0a1b2c3d", held.data["Cidr"], of=stage.stack)
+    refused = stage.delete(held)
+    assert (refused["Status"], refused["PhysicalResourceId"]) == ("FAILED", held.physical_id)
+    assert f"{held.data['Cidr']} is in use by vpc-0a1b2c3d" in refused["Reason"]
+    networks.there.clear()
+    networks.closed = "AccessDenied"
+    assert stage.delete(held)["Status"] == "SUCCESS"
+    assert [line.get("use_unchecked") for line in stage.lines()[-2:]] == ["AccessDenied", None]
     invariants.check(stage.desk.store)
 
 
@@ -615,6 +636,33 @@ def test_what_comes_again_after_the_end_makes_nothing(
     assert after != before
     assert stage.deliver(delete)["Status"] == "SUCCESS"
     assert left(stage, plain) == after
+    invariants.check(stage.desk.store)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        ("IpamPool", {"ProvisionedCidrs": [{"Cidr": "11.0.0.0/16"}]}),
+        ("IpamPoolCidr", {"NetmaskLength": "7"}),
+        ("IpamAllocation", {"NetmaskLength": "7"}),
+    ],
+)
+def test_the_clean_up_of_a_refused_create_leaves_what_a_later_one_made(
+    stage: PlanStage, plain: Resource, kind: str, wrong: dict[str, Any]
+) -> None:
+    """A stack that is kept after a failure, mended and deployed again, deletes the failed one's id at the end."""
+    properties = dict(CREATES)[kind]
+    failed = Resource(kind, "Part", properties | wrong)
+    answer = stage.twice(stage.request("Create", failed))
+    assert answer["Status"] == "FAILED"
+    failed.physical_id = answer["PhysicalResourceId"]
+    made = stage.create(kind, "Part", **properties)
+    assert made.physical_id != failed.physical_id
+    after = left(stage, plain)
+    assert stage.delete(failed)["Status"] == "SUCCESS"
+    assert (stage.outcome, left(stage, plain)) == ("nothing-to-release", after)
+    assert stage.delete(made)["Status"] == "SUCCESS"
+    assert left(stage, plain) != after
     invariants.check(stage.desk.store)
 
 

@@ -12,8 +12,9 @@ from ipam.domain.errors import StoreUnavailableError
 from ipam.entrypoints.errors import UnansweredError
 from ipam.entrypoints.events import REDELIVERED, parse
 from ipam.services.approve import MARGIN, Verdict, decide, hand_over, keep_approvals
-from ipam.services.pools import edit_pool
+from ipam.services.pools import NewPool, edit_pool
 from ipam.services.ports import NoDeadline
+from tests.builders import REGION
 from tests.faults import Faulty
 from tests.invariants import check
 from tests.unit.entrypoints.stage import PLACE, Stage, allocation_id, at, event, readdressed, with_properties
@@ -91,6 +92,19 @@ def test_an_approved_request_is_answered_once(stage: Stage, waiting: Approval) -
     assert keep_approvals(stage.desk.ports, NoDeadline()) == (0, ())
     assert len(stage.mailbox.taken) == 1
     check(stage.desk.store)
+
+
+@pytest.mark.parametrize("named", [{}, {"Pools": ["vpcs", "zone"]}])
+def test_a_short_timeout_is_no_way_around_the_approval(stage: Stage, named: dict[str, Any]) -> None:
+    """Neither the next pool by name nor the next one named gives what nobody was asked for; the next step is told."""
+    desk = stage.desk.another()
+    zone = NewPool("zone", stage.vpcs.scope_id, locale=REGION, allocation_types=stage.vpcs.allocation_types)
+    pool_id = desk.pool(zone, "10.9.0.0/16").pool_id
+    answer = stage.send(with_properties("create", ServiceTimeout="300", **named))
+    assert answer["Status"] == "FAILED"
+    assert '"vpcs" needs an administrator\'s approval' in answer["Reason"]
+    assert "Raise ServiceTimeout" in answer["Reason"]
+    assert (desk.store.approvals(), desk.held(pool_id)) == ([], [])
 
 
 def test_what_is_stored_is_all_that_the_request_needs(stage: Stage, waiting: Approval) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 from ipam.domain.authorization import derive
 from ipam.domain.errors import StoreUnavailableError, SupersededError
 from ipam.entrypoints.errors import UnansweredError, UndeliveredError
+from ipam.services.pools import NewPool
+from ipam.services.scopes import edit_scope
+from tests.builders import REGION
 from tests.faults import Around
 from tests.unit.entrypoints.stage import (
     ACCOUNT,
@@ -192,6 +196,31 @@ def test_a_rollback_of_an_accepted_replacement_is_cleaned_up(created: Stage) -> 
     delete = event("delete_replaced", PhysicalResourceId=allocation_id(2))
     assert created.send(delete)["Status"] == "SUCCESS"
     assert created.held() == ["10.0.0.0/24"]
+
+
+def test_another_mask_where_nothing_may_be_replaced(created: Stage) -> None:
+    """It is refused with the reason, nothing is made, and the rollback, which forbids it as well, goes back."""
+    refused = created.send(with_properties("update_replacement", Replaceable="false"))
+    assert (refused["Status"], refused["PhysicalResourceId"]) == ("FAILED", allocation_id(1))
+    assert "another block than 10.0.0.0/24" in refused["Reason"]
+    assert created.held() == ["10.0.0.0/24"]
+    answer = created.send(with_properties("update_rollback_unaccepted", Replaceable="false"))
+    assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", allocation_id(1))
+    assert created.held() == ["10.0.0.0/24"]
+
+
+def test_a_stack_stays_in_its_scope(created: Stage) -> None:
+    """A laboratory with the same addresses and names before ours: an Update and its rollback stay where they were."""
+    desk = created.desk.another()
+    laboratory = NewPool("a", desk.scope("laboratory"), locale=REGION)
+    pool_id = desk.pool(laboratory, "10.0.0.0/16").pool_id
+    edit_scope(desk.ports, created.vpcs.scope_id, lambda scope: replace(scope, name="private"), "test")
+    created.restart()
+    moved = created.send("update_replacement")
+    back = created.send("update_rollback")
+    assert [answer["Data"]["IpamPoolName"] for answer in (moved, back)] == ["vpcs", "vpcs"]
+    assert back["PhysicalResourceId"] == allocation_id(1) != moved["PhysicalResourceId"]
+    assert desk.held(pool_id) == []
 
 
 def test_a_rollback_of_an_update_that_made_no_sense(created: Stage) -> None:
@@ -385,7 +414,7 @@ def test_what_cannot_be_served_is_refused_with_a_reason(created: Stage, name: st
     assert answer["PhysicalResourceId"].startswith(("not-allocated-", "not-verified-"))
     assert "Data" not in answer
     assert created.held() == before
-    assert created.outcome == "refused"
+    assert created.outcome == ("denied" if name == "delete_cn_cidr_wrong_key" else "refused")
 
 
 def test_a_failed_create_is_deleted_by_the_id_it_was_given(stage: Stage) -> None:

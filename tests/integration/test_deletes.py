@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ipam.domain.cidr import Cidr
-from ipam.domain.errors import SupersededError
+from ipam.domain.errors import ServiceUnavailableError, SupersededError
 from ipam.domain.owner import OwnerKey
 from ipam.domain.plan import Ask
 from ipam.domain.pool import SourceResource
-from ipam.entrypoints.errors import UnansweredError
+from ipam.entrypoints.errors import UnansweredError, UndeliveredError
 from ipam.services.deprovision import deprovision
 from ipam.services.divide import divide
 from ipam.services.order import AllocateRequest
@@ -149,3 +149,85 @@ def test_any_other_refusal_of_a_delete_is_left_to_the_queue(stage: Stage, name: 
     with pytest.raises(UnansweredError, match="SupersededError"):
         stage.send(name, late=1_000_000)
     assert len(stage.mailbox.taken) == 2
+
+
+@pytest.fixture
+def standing(stage: Stage) -> Stage:
+    """A stack whose VPC could not be deleted."""
+    stage.send("create")
+    stage.send("delete_cn_cidr_create")
+    stack = event("delete")["StackId"]
+    stage.desk.outside.networks.put("vpc-0a1b2c3d", "10.0.0.0/24", stack, of=stack)
+    return stage
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_what_a_vpc_still_has_is_not_given_back(standing: Stage, order: tuple[str, str]) -> None:
+    """Both Deletes fail, with the VPC, its account and Region, and what to do; once it is gone, both succeed."""
+    before = repr(standing.desk.store._partitions)  # type: ignore[attr-defined]
+    for name in (*order, *order):
+        answer = standing.send(name)
+        assert (answer["Status"], answer["PhysicalResourceId"]) == ("FAILED", event(name)["PhysicalResourceId"])
+        assert answer["Reason"] == (
+            f"10.0.0.0/24 is in use by vpc-0a1b2c3d, account {ACCOUNT}, {REGION}. "
+            "Delete that, then delete the stack again; what an update left, the network team takes back."
+        )
+        assert standing.outcome == "refused"
+    assert repr(standing.desk.store._partitions) == before  # type: ignore[attr-defined]
+    standing.desk.outside.networks.there.clear()
+    assert [standing.send(name)["Status"] for name in order] == ["SUCCESS", "SUCCESS"]
+    assert standing.held() == []
+    assert "use_unchecked" not in standing.lines()[-1]
+    check(standing.desk.store)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_nothing_is_said_while_ec2_does_not_answer(standing: Stage, name: str) -> None:
+    """Not in the first delivery and not in the last: the event comes again, and is kept where it fails for good."""
+    standing.desk.outside.networks.fault = ServiceUnavailableError("Amazon EC2", "RequestLimitExceeded")
+    for late in (0, 60_000, 180_000, 400_000):
+        with pytest.raises(UnansweredError):
+            standing.send(name, late)
+    assert (standing.mailbox.taken[2:], standing.held()) == ([], ["10.0.0.0/24"])
+    standing.desk.outside.networks.fault = None
+    standing.desk.outside.networks.there.clear()
+    assert standing.send(name, 460_000)["Status"] == "SUCCESS"
+    assert standing.held() == []
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_an_account_that_cannot_be_asked_is_believed(standing: Stage, order: tuple[str, str]) -> None:
+    """The block goes back on the stack's word, and the line of the one that gave it back says so."""
+    standing.desk.outside.networks.closed = "AccessDenied"
+    assert [standing.send(name)["Status"] for name in order] == ["SUCCESS", "SUCCESS"]
+    assert [line.get("use_unchecked") for line in standing.lines()[-2:]] == ["AccessDenied", None]
+    assert standing.held() == []
+
+
+def test_a_lost_answer_is_given_again(standing: Stage) -> None:
+    """Where FAILED was not taken, the event that comes again is told the same, or what is true by then."""
+    standing.mailbox.failures = 1
+    with pytest.raises(UndeliveredError):
+        standing.send("delete_cn_cidr_delete")
+    assert standing.send("delete_cn_cidr_delete", 60_000)["Status"] == "FAILED"
+    standing.mailbox.failures = 1
+    standing.desk.outside.networks.there.clear()
+    with pytest.raises(UndeliveredError):
+        standing.send("delete_cn_cidr_delete", 120_000)
+    # Given back by then, and in use by the next one.
+    standing.desk.allocate(standing.desk.request("somebody", cidr="10.0.0.0/24", at=standing.clock.now()))
+    standing.desk.outside.networks.put("vpc-next", "10.0.0.0/24", of=event("delete")["StackId"])
+    assert standing.send("delete_cn_cidr_delete", 180_000)["Status"] == "SUCCESS"
+    assert standing.outcome == "already-released"
+
+
+def test_a_replaced_networks_address_stays_as_well(stage: Stage) -> None:
+    """The clean-up of an update asks three times, and the old block stays beside the new one."""
+    stage.send("create")
+    stage.send("delete_cn_cidr_create")
+    stage.send("update_replacement")
+    held = stage.held()
+    stage.desk.outside.networks.put("vpc-old", "10.0.0.0/24", of=event("delete")["StackId"])
+    for _ in range(3):
+        assert stage.send("delete_replaced")["Status"] == "FAILED"
+    assert (stage.held(), len(held)) == (held, 2)

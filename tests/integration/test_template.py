@@ -96,12 +96,16 @@ UPKEEP_ACTIONS = {
     "events:PutEvents",
     "lambda:AddPermission",
     "lambda:CreateAlias",
+    "lambda:DeleteAlias",
+    "lambda:DeleteFunctionEventInvokeConfig",
     "lambda:GetAlias",
+    "lambda:GetFunctionConfiguration",
     "lambda:GetFunctionEventInvokeConfig",
     "lambda:GetPolicy",
     "lambda:InvokeFunction",
     "lambda:ListAliases",
     "lambda:PutFunctionEventInvokeConfig",
+    "lambda:RemovePermission",
     "lambda:UpdateAlias",
     "logs:CreateLogStream",
     "logs:PutLogEvents",
@@ -162,7 +166,7 @@ def test_upkeep_hands_over_to_the_alias_that_stacks_are_given(template: dict[str
 
 
 def test_upkeep_keeps_aliases_of_one_function_and_lets_accounts_in_only(template: dict[str, Any]) -> None:
-    """It may not open `live`, nor any alias to a service, an organisation or everybody, and it closes none."""
+    """It may not open `live`, nor any alias to a service, an organisation or everybody; it closes a tenant's only."""
     statements = template["Resources"]["UpkeepRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
     by_sid = {each["Sid"]: each for each in statements}
     function = {"Fn::GetAtt": ["CnCidrFunction", "Arn"]}
@@ -172,7 +176,8 @@ def test_upkeep_keeps_aliases_of_one_function_and_lets_accounts_in_only(template
     assert by_sid["KeepWhatFailsAtAliases"]["Resource"] == [function, tenants]
     assert by_sid["LetTenantsIn"]["Resource"] == tenants
     assert by_sid["LetTenantsIn"]["Condition"] == {"StringLike": {"lambda:Principal": "?" * 12}}
-    calls = {f"lambda:{call}" for deed in ("outdated", "let_in") for call in CALLS[deed]}
+    assert by_sid["ShutOutWhoWasRemoved"]["Resource"] == tenants
+    calls = {f"lambda:{call}" for calls in CALLS.values() for call in calls}
     allowed = {action for each in statements for action in [each["Action"]] if isinstance(action, str)}
     allowed |= {action for each in statements if isinstance(each["Action"], list) for action in each["Action"]}
     assert {action for action in allowed if action.startswith("lambda:")} == calls | {"lambda:InvokeFunction"}
@@ -197,6 +202,33 @@ def test_upkeep_looks_at_stacks_by_one_role(template: dict[str, Any]) -> None:
     assert (condition, without) == ("NamesOrganization", {"Ref": "AWS::NoValue"})
     assert within == {"StringEquals": {"aws:ResourceOrgID": {"Ref": "OrganizationId"}}}
     assert template["Parameters"]["DiscoveryRoleName"]["Default"] == "cn-ipam-discovery"
+
+
+@pytest.mark.parametrize("function", ["CnCidr", "AddressPlan"])
+def test_a_release_looks_at_networks_by_the_same_role(template: dict[str, Any], function: str) -> None:
+    """Neither function may do anything else in another account, and both are among the readers that are named to it."""
+    environment = template["Resources"][f"{function}Function"]["Properties"]["Environment"]["Variables"]
+    assert environment["IPAM_DISCOVERY_ROLE"] == {"Ref": "DiscoveryRoleName"}
+    granted = []
+    for role in (f"{function}Role", "UpkeepRole"):
+        conditional = [
+            each["Fn::If"] for each in template["Resources"][role]["Properties"]["Policies"] if "Fn::If" in each
+        ]
+        (policy,) = (given for condition, given, _ in conditional if condition == "HasDiscoveryRole")
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        granted.append({key: value for key, value in statement.items() if key != "Sid"})
+    assert granted[0] == granted[1]
+    at_home, elsewhere = template["Outputs"]["DiscoveryReaderArns"]["Value"]["Fn::If"][1:]
+    assert at_home == {"Fn::Sub": "${CnCidrRole.Arn},${AddressPlanRole.Arn},${UpkeepRole.Arn}"}
+    assert elsewhere == {"Fn::GetAtt": ["CnCidrRole", "Arn"]}
+
+
+def test_releases_that_nobody_could_check_are_counted(template: dict[str, Any]) -> None:
+    """By the field of the log line, which is text wherever it is there; most likely an account lacks the role."""
+    metric = template["Resources"]["UseUncheckedMetric"]
+    assert metric["Condition"] == "HasDiscoveryRole"
+    assert metric["Properties"]["FilterPattern"] == '{ $.use_unchecked = "*" }'
+    assert metric["Properties"]["LogGroupName"] == {"Ref": "CnCidrLogGroup"}
 
 
 @pytest.mark.parametrize(
@@ -306,6 +338,8 @@ def test_a_request_that_fails_is_kept_and_heard_of(template: dict[str, Any], fun
 def test_what_a_person_must_see_raises_an_alarm(template: dict[str, Any]) -> None:
     """The outcomes that need a person are counted from both logs, and each has an alarm on its count."""
     filters = of_type(template, "AWS::Logs::MetricFilter")
+    # It is not an outcome, and nothing that a person must see at once.
+    del filters["UseUncheckedMetric"]
     for log in ("CnCidrLogGroup", "AddressPlanLogGroup"):
         patterns = [
             each["Properties"]["FilterPattern"]
@@ -313,7 +347,7 @@ def test_what_a_person_must_see_raises_an_alarm(template: dict[str, Any]) -> Non
             if each["Properties"]["LogGroupName"] == {"Ref": log}
         ]
         outcomes = {re.sub(r'.*"(.+)".*', r"\1", pattern) for pattern in patterns}
-        assert outcomes == {"unverified-delete", "forged", "undelivered", "failed"}
+        assert outcomes == {"unverified-delete", "forged", "denied", "undelivered", "failed"}
     counted = {each["Properties"]["MetricTransformations"][0]["MetricName"] for each in filters.values()}
     watched = {each["Properties"]["MetricName"] for each in of_type(template, "AWS::CloudWatch::Alarm").values()}
     assert counted <= watched

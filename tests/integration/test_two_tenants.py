@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
+from ipam.domain.attempt import KEPT
 from ipam.domain.authorization import derive
-from ipam.entrypoints.errors import UnansweredError
+from ipam.entrypoints.errors import UnansweredError, UndeliveredError
+from ipam.services.attempts import attempts
 from ipam.services.pools import NewPool
 from tests.builders import REGION
 from tests.invariants import check
+from tests.unit.entrypoints.plan_stage import STACK, PlanStage, Resource
 from tests.unit.entrypoints.stage import (
     ACCOUNT,
     MASTER,
@@ -29,6 +35,8 @@ from tests.unit.entrypoints.stage import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ipam.domain.attempt import Attempt
+
 HOSTILE = "222222222222"
 ALIAS = "arn:aws:lambda:eu-central-1:123456789012:function:cn-ipam-cn-cidr:tenant-"
 VICTIMS_STACK = event("create")["StackId"]
@@ -38,6 +46,10 @@ TAKEN = allocation_id(1)
 
 UNKNOWN = allocation_id(0xDEAD)
 KEY = derive(MASTER, HOSTILE)
+SECRETS = (KEY, derive(MASTER, ACCOUNT), "X-Amz", "https://")
+"""What no record may have: keys, signatures, and where answers go."""
+
+TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 Event = dict[str, Any]
 
 
@@ -133,9 +145,9 @@ FORGED: dict[str, Callable[[], Any]] = {
 
 REFUSED: dict[str, tuple[Callable[[], Event], str]] = {
     "the release of a stolen allocation id": (lambda: own("delete", PhysicalResourceId=TAKEN), "unverified-delete"),
-    "the announcement of a stolen allocation id": (lambda: announcing(TAKEN), "refused"),
-    "the same with the victim's key": (lambda: announcing(TAKEN, derive(MASTER, ACCOUNT)), "refused"),
-    "the same with a key that it made up": (lambda: announcing(TAKEN, "0" * 64), "refused"),
+    "the announcement of a stolen allocation id": (lambda: announcing(TAKEN), "denied"),
+    "the same with the victim's key": (lambda: announcing(TAKEN, derive(MASTER, ACCOUNT)), "denied"),
+    "the same with a key that it made up": (lambda: announcing(TAKEN, "0" * 64), "denied"),
     "the return of a stolen allocation id": (
         lambda: own("delete_cn_cidr_delete", {"IpamPoolAllocationId": TAKEN}, PhysicalResourceId=f"return-of-{TAKEN}"),
         "unverified-delete",
@@ -145,13 +157,16 @@ REFUSED: dict[str, tuple[Callable[[], Event], str]] = {
         "refused",
     ),
     "the exact block of the victim": (lambda: own("create_exact_cidr", {"Cidr": "10.0.0.0/24"}), "refused"),
-    "a pool that is the victim's": (lambda: own("create", {"PoolName": "vpcs-of-theirs"}), "refused"),
+    "a pool that is the victim's": (lambda: own("create", {"PoolName": "vpcs-of-theirs"}), "denied"),
     "a preview that is the victim's": (
         lambda: own("create_from_preview", {"PreviewToken": f"{TAKEN}@ipam-pool-{0:017x}@10.0.0.0/24"}),
-        "refused",
+        "denied",
     ),
 }
-"""Events of its own stack that reach for what is the victim's, and how they end."""
+"""Events of its own stack that reach for what is the victim's, and how they end.
+
+Which exact blocks are free an account may find out by asking: that is `refused`, and no attempt.
+"""
 
 
 @pytest.fixture
@@ -170,21 +185,58 @@ def stage() -> Stage:
     return made
 
 
-def content(stage: Stage) -> Any:
+def stored(stage: Stage | PlanStage) -> dict[str, dict[str, Any]]:
     """Copy all that is stored."""
     store: Any = stage.desk.store
     return {name: dict(rows) for name, rows in store._partitions.items() if rows}
 
 
+def content(stage: Stage) -> Any:
+    """Copy all that is stored, but for what was noted of attempts."""
+    return {name: rows for name, rows in stored(stage).items() if name.split("#")[0] not in {"ATTEMPT", "TALLY"}}
+
+
+def noted(stage: Stage | PlanStage, account: str | None = None) -> list[Attempt]:
+    """Read the attempts of today, of all accounts or one."""
+    (today,) = attempts(stage.desk.ports, 1, account)
+    return today
+
+
+def counted(stage: Stage | PlanStage, log: str = "CnCidrLogGroup") -> list[str]:
+    """Tell the metrics of the deployed log that count the last line, as their filters' patterns have it."""
+    (*_, line) = stage.lines()
+    filters = [each["Properties"] for each in yaml_parse(TEMPLATE.read_text())["Resources"].values()]
+    found = []
+    for each in filters:
+        if each.get("LogGroupName") == {"Ref": log} and "FilterPattern" in each:
+            pattern = re.fullmatch(r'{ \$\.(\w+) = "([\w-]+|\*)" }', each["FilterPattern"])
+            assert pattern, f"a pattern that this test cannot judge: {each['FilterPattern']}"
+            if line.get(pattern[1]) == pattern[2] or (pattern[2] == "*" and pattern[1] in line):
+                found.append(each["MetricTransformations"][0]["MetricName"])
+    return found
+
+
 @pytest.mark.parametrize("name", FORGED)
 def test_what_cloudformation_cannot_have_sent_is_forged(stage: Stage, name: str) -> None:
-    """Nothing is written, nobody is answered, nothing is connected to; the log has a line that a metric counts."""
+    """Nothing is changed, nobody is answered, nothing is connected to; it leaves a record of its own and is counted."""
     before, told = content(stage), len(stage.mailbox.hosts)
     stage.provider.handle(FORGED[name](), stage.context)
     assert content(stage) == before
     assert len(stage.mailbox.hosts) == told
     assert stage.outcome == "forged"
     check(stage.desk.store)
+    (record,) = noted(stage)
+    assert (record.account, record.kind, record.number) == (HOSTILE, "forged", 1)
+    assert (record.at, record.aws_request_id) == (stage.clock.now(), stage.context.aws_request_id)
+    assert record.reason == stage.lines()[-1]["reason"]
+    assert not [secret for secret in SECRETS if secret in repr(record)]
+    assert "attempt_unrecorded" not in stage.lines()[-1]
+    assert counted(stage) == ["Forged"]
+
+
+def test_there_are_as_many_as_were_asked_for() -> None:
+    """Thirty at least, each of its own kind."""
+    assert len({json.dumps(make(), default=str) for make in FORGED.values()}) == len(FORGED) >= 30
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -198,6 +250,62 @@ def test_what_reaches_for_anothers_is_refused(stage: Stage, name: str) -> None:
     assert answer["StackId"] == OWN_STACK
     assert VICTIMS_STACK not in json.dumps(answer)
     check(stage.desk.store)
+    assert [record.kind for record in noted(stage)] == ([] if outcome == "refused" else [outcome])
+    assert counted(stage) == {"refused": [], "denied": ["Denied"], "unverified-delete": ["UnverifiedDelete"]}[outcome]
+    for record in noted(stage):
+        assert (record.account, record.stack_id) == (HOSTILE, OWN_STACK)
+        assert not [secret for secret in SECRETS if secret in repr(record)]
+
+
+@pytest.mark.parametrize("name", [name for name, (_, outcome) in REFUSED.items() if outcome != "refused"])
+def test_what_cannot_be_answered_is_noted_too(stage: Stage, name: str) -> None:
+    """Whoever forges an event has no signature, so S3 does not take its answer: each try leaves its record."""
+    make, outcome = REFUSED[name]
+    stage.mailbox.failures = 2
+    for _ in range(2):
+        with pytest.raises(UndeliveredError):
+            stage.send(make())
+    assert [record.kind for record in noted(stage)] == [outcome] * 2
+    assert counted(stage) == ["Undelivered"]
+
+
+def test_a_flood_leaves_a_bounded_number_of_items(stage: Stage) -> None:
+    """Of ten thousand events of an account on a day the last ones are kept whole, and all are counted."""
+    forged = victims("delete")
+    before = sum(len(rows) for rows in stored(stage).values())
+    for number in range(10_000):
+        stage.context.aws_request_id = f"{number:08d}"
+        stage.provider.handle(forged, stage.context)
+    kept = noted(stage)
+    assert sum(len(rows) for rows in stored(stage).values()) == before + KEPT + 1
+    assert [record.number for record in kept] == list(range(10_001 - KEPT, 10_001))
+    assert kept[-1].aws_request_id == "00009999"
+    stage.clock.advance(24 * 3600)
+    stage.provider.handle(forged, stage.context)
+    assert sum(len(rows) for rows in stored(stage).values()) == before + KEPT + 1 + 2
+
+
+def test_an_attempt_is_its_invokers_and_not_that_of_whom_it_names(stage: Stage) -> None:
+    """The alias proves the account. By an alias that is for none, nobody knows whose it was; that is bounded too."""
+    stage.provider.handle(victims("create"), stage.context)
+    stage.clock.advance(1)
+    stage.context.invoked_function_arn = f"{ALIAS.removesuffix('tenant-')}live"
+    stage.provider.handle({}, stage.context)
+    assert [record.account for record in noted(stage)] == [HOSTILE, ""]
+    assert noted(stage, ACCOUNT) == []
+    assert [record.stack_id for record in noted(stage, HOSTILE)] == [VICTIMS_STACK]
+    assert [record.stack_id for record in noted(stage, "")] == [""]
+
+
+def test_the_address_plan_notes_attempts_as_well() -> None:
+    """Its function has an alias for no account; who may invoke it is in the network account."""
+    plan = PlanStage()
+    request = plan.request("Create", Resource("IpamScope", "Scope", {}))
+    plan.provider.handle(request | {"RequestId": "another"}, plan.context)
+    (record,) = noted(plan)
+    assert (record.account, record.kind, record.stack_id) == ("", "forged", STACK)
+    assert counted(plan, "AddressPlanLogGroup") == ["Forged"]
+    assert set(plan.desk.store.plan().scopes) == set()
 
 
 def test_yours_not_and_nowhere_look_alike(stage: Stage) -> None:
@@ -208,12 +316,13 @@ def test_yours_not_and_nowhere_look_alike(stage: Stage) -> None:
 
 
 def test_no_key_and_no_signature_is_in_the_log(stage: Stage) -> None:
-    """Whatever was tried, the log names the attempt and none of its secrets."""
+    """Whatever was tried, log and records name the attempt and none of its secrets."""
     for make in (*FORGED.values(), *(make for make, _ in REFUSED.values())):
         stage.provider.handle(make(), stage.context)
     assert len(stage.lines()) == 1 + len(FORGED) + len(REFUSED)
-    for secret in (KEY, derive(MASTER, ACCOUNT), "X-Amz-Signature"):
+    for secret in SECRETS:
         assert secret not in stage.text()
+        assert secret not in repr(noted(stage))
 
 
 def test_an_account_that_is_no_tenant_is_given_nothing(stage: Stage) -> None:
@@ -223,6 +332,7 @@ def test_an_account_that_is_no_tenant_is_given_nothing(stage: Stage) -> None:
     before = content(stage)
     answer = stage.send(readdressed(event("create"), StackId=stack))
     assert (answer["Status"], content(stage)) == ("FAILED", before)
+    assert [(record.account, record.kind) for record in noted(stage)] == [("333333333333", "denied")]
     assert "ipam tenant add" in answer["Reason"]
 
 

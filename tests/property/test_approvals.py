@@ -61,7 +61,7 @@ class Stage:
 
     def delete(self, desk: Desk) -> str:
         """Handle the Delete of its stack."""
-        return desk.abandon("a", at=NOON + 1000)
+        return desk.abandon("a", self.request, at=NOON + 1000)
 
     def approve(self, desk: Desk) -> str:
         """Let an administrator approve it."""

@@ -86,7 +86,7 @@ def test_an_abandonment_that_is_delivered_again_leaves_nothing(faults: list[Faul
     desk, pool = stage()
     request = desk.request("a", 28)
     desk.allocate(request)
-    deliver(desk, faults, lambda at: at.abandon("a", at=NOON + 1000))
+    deliver(desk, faults, lambda at: at.abandon("a", request, at=NOON + 1000))
     assert desk.held(pool.pool_id) == []
     record = desk.record("a")
     assert record.supersedes(request.requested)

@@ -238,7 +238,8 @@ def test_a_create_and_its_delete_at_once() -> None:
     """Whichever way they meet, nothing is held in the end (I4)."""
 
     def make() -> Scene:
-        return Stage().scene(allocating("a", 26, at=NOON), lambda desk: desk.abandon("a", at=NOON + 1000))
+        work = lambda desk: desk.abandon("a", desk.request("a", 26), at=NOON + 1000)  # noqa: E731
+        return Stage().scene(allocating("a", 26, at=NOON), work)
 
     seen = set()
     for _, store, results in explore(make, LIMIT):
@@ -265,7 +266,7 @@ def test_an_allocation_is_verified_or_abandoned() -> None:
             desk.verify("d", claim(grant))
             return "verified"
 
-        return stage.scene(verifying, lambda desk: desk.abandon("a"))
+        return stage.scene(verifying, lambda desk: desk.abandon("a", grant))
 
     assert all_ends(make, reclaimed=True) == {("verified", "unverified-delete"), ("NoSuchAllocationError", "released")}
 

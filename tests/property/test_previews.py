@@ -85,7 +85,7 @@ class Stage:
 
     def abandoning(self) -> Work:
         """Delete its resource by an id that nobody made."""
-        return lambda desk: desk.abandon("held", at=self.at)
+        return lambda desk: desk.abandon("held", self.preview, at=self.at)
 
     def upkeep(self) -> Work:
         """Do a run that looks at leases."""

@@ -7,7 +7,7 @@ A failure prints the steps; `pytest --hypothesis-profile=search` looks for more,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from hypothesis import settings
@@ -22,8 +22,9 @@ from ipam.domain.errors import (
     NoSuchAllocationError,
     PoolExhaustedError,
     StoreUnavailableError,
+    SupersededError,
 )
-from ipam.domain.owner import RETURNED_KEPT, Grant, digest
+from ipam.domain.owner import RETURNED_KEPT, SKEW, Grant, digest
 from ipam.domain.pool import Quota, units
 from ipam.services.order import Allocated, AllocateRequest
 from ipam.services.pools import NewPool
@@ -36,13 +37,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ipam.domain.plan import Ask
-    from ipam.domain.pool import Pool
+    from ipam.domain.pool import AllocationType, Pool
     from tests.faults import Fault
 
 DESKS = 3
 OWNERS = 4
 COOLING = 60
 ANNOUNCERS = ("announcer", "other announcer")
+TYPES: tuple[AllocationType, ...] = ("vpc", "vpc", "vpc", "custom")
+SKEWS = st.sampled_from([0, 0, 1, 3])
+"""Seconds by which the clock of the host that signs a Delete is behind."""
+
+
+def _for(request: AllocateRequest, kind: AllocationType) -> AllocateRequest:
+    """Ask for an allocation of another type."""
+    return replace(request, ask=replace(request.ask, allocation_type=kind))
 
 
 def addresses(cidr: Cidr) -> set[int]:
@@ -111,15 +120,29 @@ class Held:
     asks: set[str]
     requested: int
     by_create: bool
+    created: int
+    allocation_type: str
     acknowledged: bool = False
     returners: list[str] = field(default_factory=list)
+    resumed: int = 0
+
+    def answers(self, request: AllocateRequest, *, held: bool = False) -> None:
+        """Note that it answers a request, of a resource that names it as its own or not."""
+        if request.requested > self.requested:
+            self.requested = request.requested
+            self.resumed = self.resumed if held else request.requested
+
+    def may_be_known(self, at: int) -> bool:
+        """Whether the stack may know it: it was told of it by a later Create than the one that made it, at least."""
+        return self.acknowledged or not self.by_create or self.created < self.requested <= at
 
 
 @dataclass
 class Owner:
     """A resource: what the service knows of it, and what CloudFormation does.
 
-    `accepted` is what `physical_id` was the answer to; `before` what the resource asked for in an earlier life.
+    `accepted` is what `physical_id` was the answer to; `before` what the resource asked for in an earlier life; of the
+    Creates, those that were `refused` have an id of ours that says when they were made.
     """
 
     grants: list[Held] = field(default_factory=list)
@@ -131,6 +154,8 @@ class Owner:
     before: AllocateRequest | None = None
     pending: tuple[AllocateRequest, str] | None = None
     to_delete: list[str] = field(default_factory=list)
+    creates: list[AllocateRequest] = field(default_factory=list)
+    refused: list[AllocateRequest] = field(default_factory=list)
 
     def for_ask(self, ask: Ask) -> Held | None:
         """Find the grant that answers an ask."""
@@ -187,6 +212,7 @@ class AddressPlan(RuleBasedStateMachine):
         for pool, cidr in zip(self.pools, first, strict=True):
             self._took(self.spaces[pool.parent_id], Cidr.parse(cidr))
         self.owners = {f"resource {number}": Owner() for number in range(OWNERS)}
+        self.withdrawn = dict.fromkeys(ANNOUNCERS, -1)
         self.history: list[Event] = []
         self.late: list[Event] = []
         for name, bits in ((0, 2), (1, 3)):
@@ -281,8 +307,11 @@ class AddressPlan(RuleBasedStateMachine):
 
     def _create(self, name: str, request: AllocateRequest, desk: int) -> None:
         answer = self._serve(Event("create", name, request), desk)
-        if isinstance(answer, Allocated):
-            owner = self.owners[name]
+        owner = self.owners[name]
+        owner.creates.append(request)
+        if not isinstance(answer, Allocated):
+            owner.refused.append(request)
+        else:
             owner.physical_id, owner.accepted = answer.grant.allocation_id, request
 
     @rule(
@@ -292,7 +321,9 @@ class AddressPlan(RuleBasedStateMachine):
         """A stack creates a resource and never hears of it: what follows is a Delete with an id that nobody made."""
         owner = f"resource {name}"
         if self.owners[owner].physical_id is None:
-            self._serve(Event("create", owner, self._request(owner, self.pools[pool], bits, None)), desk)
+            request = self._request(owner, self.pools[pool], bits, None)
+            self.owners[owner].creates.append(request)
+            self._serve(Event("create", owner, request), desk)
 
     @precondition(lambda self: any(owner.accepted and not owner.pending for owner in self.owners.values()))
     @rule(
@@ -309,12 +340,13 @@ class AddressPlan(RuleBasedStateMachine):
         )
         owner = self.owners[name]
         assert owner.accepted is not None and owner.physical_id is not None
-        request = self._request(name, self.pools[pool], bits, None)
+        kind = data.draw(st.sampled_from(TYPES))
+        request = _for(self._request(name, self.pools[pool], bits, None), kind)
         held = owner.for_id(owner.physical_id)
         if same == "same":
             request = self._again(owner.accepted.ask, name)
         elif same == "in other words" and held is not None:
-            request = self._request(name, self.spaces[held.pool_id].pool, 0, None, cidr=held.cidr)
+            request = _for(self._request(name, self.spaces[held.pool_id].pool, 0, None, cidr=held.cidr), kind)
         elif same == "back" and owner.before is not None:
             request = self._again(owner.before.ask, name)
         answer = self._serve(Event("update", name, request, owner.physical_id), desk)
@@ -347,14 +379,14 @@ class AddressPlan(RuleBasedStateMachine):
             owner.to_delete.append(old_id)
 
     @precondition(lambda self: any(owner.to_delete for owner in self.owners.values()))
-    @rule(data=st.data(), late=st.booleans(), desk=st.integers(0, DESKS - 1))
-    def clean_up(self, data: st.DataObject, *, late: bool, desk: int) -> None:
+    @rule(data=st.data(), late=st.booleans(), skew=SKEWS, desk=st.integers(0, DESKS - 1))
+    def clean_up(self, data: st.DataObject, *, late: bool, skew: int, desk: int) -> None:
         """What an Update replaced is deleted, unless CloudFormation has gone back to it before it got there."""
         name = data.draw(st.sampled_from([name for name, owner in self.owners.items() if owner.to_delete]))
         owner = self.owners[name]
         allocation_id = owner.to_delete.pop(0)
         if allocation_id != owner.physical_id and (owner.pending is None or allocation_id != owner.pending[1]):
-            self._send(Event("delete", name, held=allocation_id, at=self._now()), desk, late=late)
+            self._send(Event("delete", name, held=allocation_id, at=self._now(skew)), desk, late=late)
 
     @precondition(lambda self: any(owner.physical_id for owner in self.owners.values()))
     @rule(data=st.data(), announcer=st.sampled_from(ANNOUNCERS), desk=st.integers(0, DESKS - 1))
@@ -380,15 +412,15 @@ class AddressPlan(RuleBasedStateMachine):
             self._gone(owner)
 
     @precondition(lambda self: any(owner.physical_id and not owner.pending for owner in self.owners.values()))
-    @rule(data=st.data(), late=st.booleans(), desk=st.integers(0, DESKS - 1))
-    def delete(self, data: st.DataObject, *, late: bool, desk: int) -> None:
+    @rule(data=st.data(), late=st.booleans(), skew=SKEWS, desk=st.integers(0, DESKS - 1))
+    def delete(self, data: st.DataObject, *, late: bool, skew: int, desk: int) -> None:
         """A resource is deleted, and its Delete is served, or waits where nobody sees it."""
         name = data.draw(
             st.sampled_from([name for name, owner in self.owners.items() if owner.physical_id and not owner.pending])
         )
         owner = self.owners[name]
         assert owner.physical_id is not None
-        self._send(Event("delete", name, held=owner.physical_id, at=self._now()), desk, late=late)
+        self._send(Event("delete", name, held=owner.physical_id, at=self._now(skew)), desk, late=late)
         self._gone(owner)
 
     @precondition(lambda self: self.late)
@@ -405,12 +437,25 @@ class AddressPlan(RuleBasedStateMachine):
             self._gone(owner)
 
     @precondition(lambda self: len(self.history) % 3 == 0)
-    @rule(name=st.integers(0, OWNERS - 1), desk=st.integers(0, DESKS - 1))
-    def delete_with_an_invented_id(self, name: int, desk: int) -> None:
+    @rule(data=st.data(), name=st.integers(0, OWNERS - 1), desk=st.integers(0, DESKS - 1))
+    def delete_with_an_invented_id(self, data: st.DataObject, name: int, desk: int) -> None:
         """CloudFormation deletes what it never knew, perhaps before its Create was served."""
-        if self.owners[f"resource {name}"].pending:
+        owner = self.owners[f"resource {name}"]
+        if owner.pending:
             return
-        self._serve(Event("abandon", f"resource {name}", at=self._now()), desk)
+        of = data.draw(st.sampled_from(owner.creates[-3:])) if owner.creates else None
+        self._serve(Event("abandon", f"resource {name}", of, at=self._now()), desk)
+
+    @precondition(lambda self: any(owner.refused for owner in self.owners.values()))
+    @rule(data=st.data(), desk=st.integers(0, DESKS - 1))
+    def delete_what_was_refused(self, data: st.DataObject, desk: int) -> None:
+        """CloudFormation deletes a Create that failed, however much later, and whatever the resource has by then."""
+        name = data.draw(st.sampled_from([name for name, owner in self.owners.items() if owner.refused]))
+        owner = self.owners[name]
+        of, has = data.draw(st.sampled_from(owner.refused)), owner.physical_id
+        self._now()
+        self._serve(Event("abandon", name, of, at=of.requested), desk)
+        assert owner.physical_id == has
 
     @precondition(lambda self: self.history)
     @rule(data=st.data(), desk=st.integers(0, DESKS - 1))
@@ -420,10 +465,10 @@ class AddressPlan(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------------------------------------- how it is served
 
-    def _now(self) -> int:
-        """Tell when a request is made: each at a time of its own."""
+    def _now(self, skew: int = 0) -> int:
+        """Tell when a request is made: each at a time of its own, but for a clock that is behind."""
         self.clock.advance(1)
-        return self.clock.now()
+        return self.clock.now() - 1000 * skew
 
     def _granted(self, name: str) -> Grant | None:
         """Tell what a stack knows of the allocation that it holds."""
@@ -507,7 +552,7 @@ class AddressPlan(RuleBasedStateMachine):
             case Event("delete-by-announcer", at=at, announcer=announcer, grant=Grant() as grant):
                 return desk.release_in_stack(announcer, grant, at=at)
             case _:
-                return desk.abandon(event.owner, at=event.at)
+                return desk.abandon(event.owner, event.request, at=event.at)
 
     # ------------------------------------------------------------------------------------------ what has to come of it
 
@@ -518,7 +563,7 @@ class AddressPlan(RuleBasedStateMachine):
         if held is not None:
             assert isinstance(answer, Allocated), answer
             assert (answer.outcome, answer.grant.allocation_id) == ("kept", held.allocation_id)
-            held.requested = max(held.requested, request.requested)
+            held.answers(request)
             return
         assert ask.pool_id is not None
         space = self.spaces[ask.pool_id]
@@ -541,7 +586,16 @@ class AddressPlan(RuleBasedStateMachine):
         assert grant.allocation_id not in space.held
         space.held[grant.allocation_id] = grant.cidr
         owner.grants.append(
-            Held(grant.allocation_id, space.pool.pool_id, grant.cidr, {digest(ask)}, request.requested, grant.by_create)
+            Held(
+                grant.allocation_id,
+                space.pool.pool_id,
+                grant.cidr,
+                {digest(ask)},
+                request.requested,
+                grant.by_create,
+                grant.created,
+                ask.allocation_type,
+            )
         )
 
     def _revises(self, owner: Owner, event: Event, answer: object) -> None:
@@ -552,7 +606,7 @@ class AddressPlan(RuleBasedStateMachine):
         wanted = owner.for_ask(ask)
         if wanted is None and known is not None and ask.pool_id == known.pool_id:
             same = ask.cidr == known.cidr if ask.cidr else ask.netmask_length == known.cidr.length
-            wanted = known if same else None
+            wanted = known if same and ask.allocation_type == known.allocation_type else None
         left = [
             held
             for held in owner.grants
@@ -577,7 +631,7 @@ class AddressPlan(RuleBasedStateMachine):
         else:
             assert isinstance(answer, Allocated), answer
             assert (answer.outcome, answer.grant.allocation_id) == ("kept", wanted.allocation_id)
-            wanted.requested = max(wanted.requested, request.requested)
+            wanted.answers(request, held=wanted is known)
             wanted.asks.add(digest(ask))
             if wanted is known:
                 owner.fence = max(owner.fence, request.requested)
@@ -591,6 +645,9 @@ class AddressPlan(RuleBasedStateMachine):
         if held is None:
             assert isinstance(answer, NoSuchAllocationError), answer
             return
+        if event.announcer not in held.returners and event.at <= self.withdrawn[event.announcer]:
+            assert isinstance(answer, SupersededError), answer
+            return
         assert isinstance(answer, Grant), answer
         held.acknowledged = True
         held.requested = max(held.requested, event.at)
@@ -600,7 +657,7 @@ class AddressPlan(RuleBasedStateMachine):
     def _ends(self, owner: Owner, event: Event) -> set[str]:
         """A Delete ends what is not younger than it is; of several that stand for a release, the last one does."""
         if event.kind == "abandon":
-            return {self._abandons(owner, event.at)}
+            return {self._abandons(owner, event)}
         allocation_id = event.held if event.grant is None else event.grant.allocation_id
         held = owner.for_id(allocation_id)
         if held is None:
@@ -608,26 +665,28 @@ class AddressPlan(RuleBasedStateMachine):
             late = {"unverified-delete"} if event.at < owner.ended.get(allocation_id, 0) else set()
             known = allocation_id in owner.returned[-RETURNED_KEPT:]
             return {"already-released" if known else "unverified-delete"} | late
-        if event.at < held.requested:
+        if event.kind == "delete" and not held.resumed <= event.at >= held.requested - SKEW:
             return {"unverified-delete"}
         if event.kind == "delete-by-announcer":
-            if event.announcer not in held.returners:
+            if event.at < held.requested or event.announcer not in held.returners:
                 return {"unverified-delete"}
             if len(held.returners) > 1:
                 held.returners.remove(event.announcer)
+                self.withdrawn[event.announcer] = max(self.withdrawn[event.announcer], event.at)
                 return {"nothing-to-release"}
         self._gives_back(owner, held, event.at)
         return {"released"}
 
-    def _abandons(self, owner: Owner, at: int) -> str:
+    def _abandons(self, owner: Owner, event: Event) -> str:
+        at, asked = event.at, None if event.request is None else digest(event.request.ask)
         unaccepted = [
-            held for held in owner.grants if held.by_create and not held.acknowledged and held.requested <= at
+            held for held in owner.grants if held.requested <= at and asked in held.asks and not held.may_be_known(at)
         ]
         for held in unaccepted:
             self._gives_back(owner, held, at)
             if owner.physical_id == held.allocation_id:
                 self._gone(owner)
-        if any(held.acknowledged or not held.by_create for held in owner.grants):
+        if any(held.requested <= at for held in owner.grants):
             return "released" if unaccepted else "unverified-delete"
         owner.fence = max(owner.fence, at)
         return "released" if unaccepted else "nothing-to-release"
@@ -637,7 +696,7 @@ class AddressPlan(RuleBasedStateMachine):
         owner.grants.remove(held)
         owner.returned.append(held.allocation_id)
         owner.ended[held.allocation_id] = held.requested
-        owner.fence = max(owner.fence, at)
+        owner.fence = max(owner.fence, at, held.requested)
 
     # ------------------------------------------------------------------------------------------ what always has to hold
 
@@ -660,10 +719,24 @@ class AddressPlan(RuleBasedStateMachine):
         for name, owner in getattr(self, "owners", {}).items():
             record = self.store.owner(self.admin.request(name).owner)
             assert {
-                (grant.allocation_id, grant.requested, grant.acknowledged, grant.by_create, grant.returners)
+                (
+                    grant.allocation_id,
+                    grant.requested,
+                    grant.resumed,
+                    grant.acknowledged,
+                    grant.by_create,
+                    grant.returners,
+                )
                 for grant in record.grants
             } == {
-                (held.allocation_id, held.requested, held.acknowledged, held.by_create, tuple(held.returners))
+                (
+                    held.allocation_id,
+                    held.requested,
+                    held.resumed,
+                    held.acknowledged,
+                    held.by_create,
+                    tuple(held.returners),
+                )
                 for held in owner.grants
             }
             assert record.fence == (None if owner.fence < 0 else owner.fence)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ipam.adapters.aliases import TenantAliases
-from ipam.adapters.aws import client, client_as
+from ipam.adapters.aliases import TenantAliasesOfRegions
+from ipam.adapters.aws import client, client_as, known_regions
 from ipam.adapters.clocks import SystemChance, SystemClock
 from ipam.adapters.dynamodb.store import DynamoDbStore
 from ipam.adapters.eventbridge import EventBridge
 from ipam.adapters.identity import caller_arn
+from ipam.adapters.networks import MemberNetworks
 from ipam.adapters.organizations import Organizations
 from ipam.adapters.redelivery import LambdaRedelivery
 from ipam.adapters.secrets import MasterKeys
@@ -17,10 +18,10 @@ from ipam.adapters.stacks import MemberStacks
 from ipam.adapters.vpc_ipam import VpcIpamPools
 from ipam.adapters.vpc_ipam_export import VpcIpamExport
 from ipam.services.memory import Memory
-from ipam.services.ports import NoStacks, Ports
+from ipam.services.ports import NoNetworks, NoStacks, Ports
 
 if TYPE_CHECKING:
-    from ipam.services.ports import Stacks
+    from ipam.services.ports import Networks, Stacks
     from ipam.settings import Settings
 
 
@@ -30,18 +31,24 @@ def ports(settings: Settings, patience: int = 2) -> Ports:
     Few requests need those: their clients are made when they are needed, and cost no cold start anything. An answer of
     the table may take `patience` seconds.
     """
-    clock, region = SystemClock(), settings.region
+    clock, home = SystemClock(), settings.home_region or settings.region
+
+    def lambdas(region: str) -> Any:
+        return client("lambda", region)
+
     return Ports(
-        DynamoDbStore(settings.table_name, client("dynamodb", settings.home_region or region, patience)),
+        DynamoDbStore(settings.table_name, client("dynamodb", home, patience)),
         clock,
         SystemChance(),
         Memory(),
         Organizations(clock, lambda: _organizations(settings)),
-        EventBridge(lambda: client("events", region)),
-        LambdaRedelivery(settings.cn_cidr_function, clock, lambda: client("lambda", region)),
-        VpcIpamPools(lambda: client("ec2", region)),
-        TenantAliases(settings.cn_cidr_function, lambda: client("lambda", region)),
+        # One bus for all Regions, so that one rule sees everything.
+        EventBridge(lambda: client("events", home)),
+        LambdaRedelivery(settings.cn_cidr_function, clock, lambdas),
+        VpcIpamPools(lambda region: client("ec2", region), home),
+        TenantAliasesOfRegions(settings.cn_cidr_function, lambdas),
         _stacks(settings, clock),
+        _networks(settings, clock),
     )
 
 
@@ -54,6 +61,17 @@ def _stacks(settings: Settings, clock: SystemClock) -> Stacks:
         return client_as(role, "cloudformation", region, at=settings.region)
 
     return MemberStacks(settings.discovery_role, clock, connect)
+
+
+def _networks(settings: Settings, clock: SystemClock) -> Networks:
+    """Make the way to the networks of member accounts, where the deployment has a role for that."""
+    if not settings.discovery_role:
+        return NoNetworks()
+
+    def connect(role: str, region: str) -> Any:
+        return client_as(role, "ec2", region, at=settings.region)
+
+    return MemberNetworks(settings.discovery_role, clock, connect)
 
 
 def _organizations(settings: Settings) -> Any:
@@ -75,6 +93,11 @@ def secrets(settings: Settings) -> MasterKeys:
         SystemClock(),
         lambda: client("secretsmanager", settings.home_region or settings.region),
     )
+
+
+def regions() -> frozenset[str]:
+    """Name the Regions that there are, as far as is known without asking anybody."""
+    return known_regions()
 
 
 def caller(settings: Settings) -> str:

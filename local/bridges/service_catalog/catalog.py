@@ -298,13 +298,13 @@ class Catalog:
         for account in [each for each in principals if each != owner and not self._reaches(portfolio, each)]:
             del principals[account]
 
-    def accept(self, portfolio_id: str) -> None:
-        """Accept a share with the caller's account."""
+    def accept(self, portfolio_id: str, *, accepted: bool = True) -> None:
+        """Accept a share with the caller's account, or reject it."""
         portfolio = self.state["portfolios"].get(portfolio_id)
         account = get_account_id()
         if portfolio is None or f"ACCOUNT/{account}" not in portfolio["Shares"]:
             raise missing("Portfolio", portfolio_id)
-        portfolio["Shares"][f"ACCOUNT/{account}"]["Accepted"] = True
+        portfolio["Shares"][f"ACCOUNT/{account}"]["Accepted"] = accepted
 
     def accepted(self) -> list[Record]:
         """Give the portfolios of other accounts that the caller's has."""

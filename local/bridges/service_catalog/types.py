@@ -137,6 +137,12 @@ class Joints:
                 ("PortfolioId", "AccountId"),
                 ("ShareTagOptions",),
             ),
+            ResourceType(
+                _FAMILY + "AcceptedPortfolioShare",
+                self._accept,
+                _gone(lambda key, _props: catalog.accept(key, accepted=False)),
+                ("PortfolioId",),
+            ),
         )
 
     def _associate_product(self, props: Record) -> Made:
@@ -155,6 +161,10 @@ class Joints:
         options = {"ShareTagOptions": truth(props.get("ShareTagOptions", False))}
         self._catalog.share(props["PortfolioId"], ("ACCOUNT", props["AccountId"]), options)
         return f"{props['PortfolioId']}|{props['AccountId']}", {}
+
+    def _accept(self, props: Record) -> Made:
+        self._catalog.accept(props["PortfolioId"])
+        return props["PortfolioId"], {}
 
 
 def constraints(catalog: Catalog) -> tuple[ResourceType, ...]:

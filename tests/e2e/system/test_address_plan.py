@@ -83,10 +83,10 @@ def test_the_plan_deploys_as_one_stack(plan: Stack, ports: Ports) -> None:
     scope = found.named_scope(SCOPE)
     assert plan.outputs["ScopeId"] == scope.scope_id
     names = {pool.name for pool in found.pools.values() if pool.scope_id == scope.scope_id}
-    of_regions = ("aws-private-shared", "aws-private-dedicated", "aws-private-egress", "shared-vpc-cn")
+    of_regions = ("aws-private-shared", "aws-private-dedicated", "aws-private-egress", "shared-vpc-cn", "vpc")
     of_vpcs = ("shared-vpc-a", "shared-vpc-b", "dedicated-subnets-a", "dedicated-subnets-b")
     below = {f"{PREFIX}{kind}-{region}" for kind in (*of_regions, *of_vpcs) for region in REGIONS.values()}
-    assert names == below | {f"{PREFIX}aws-private", f"{PREFIX}corporate-network"}
+    assert names == below | {f"{PREFIX}{name}" for name in ("aws-private", "corporate-network", "reserved")}
     for kind, parent in (("dedicated-subnets-a", "shared-vpc-a"), ("shared-vpc-a", "shared-vpc-cn")):
         pool = found.named(f"{PREFIX}{kind}-eu-west-1")
         assert found.pools[pool.source_pool_id or ""].name == f"{PREFIX}{parent}-eu-west-1"

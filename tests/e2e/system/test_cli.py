@@ -170,16 +170,22 @@ def test_refusals_are_one_line(ipam: CommandLine, twin: Twin) -> None:
     for words, code, told in (
         (("pool", "show", "nix"), 1, "`ipam pool list`"),
         (("find", "10.0.0.1/8"), 1, "10.0.0.0/8"),
-        (("find", "shop"), 2, "no address"),
+        (("find", "10.0.0.256"), 2, "no address"),
     ):
         done = ipam.run(*words)
         assert (done.returncode, done.stdout) == (code, "")
         assert told in done.stderr and "Traceback" not in done.stderr
-    lost = CommandLineElsewhere(ipam, IPAM_TABLE_NAME="no-such-table").run("pool", "list")
-    assert (lost.returncode, lost.stdout) == (1, "")
-    assert "ResourceNotFoundException" in lost.stderr and "IPAM_TABLE_NAME" in lost.stderr
-    assert len(lost.stderr.splitlines()) == 1
-    assert twin.outputs["TableName"] not in lost.stderr
+    for name, what, words in (
+        ("IPAM_TABLE_NAME", "table", ("pool", "list")),
+        ("IPAM_MASTER_KEY_SECRET", "secret", ("tenant", "key", MEMBER_ACCOUNT)),
+    ):
+        lost = CommandLineElsewhere(ipam, **{name: "no-such-one"}).run(*words)
+        assert (lost.returncode, lost.stdout) == (1, "")
+        assert f'There is no {what} "no-such-one" in eu-central-1. Check {name},' in lost.stderr
+        assert len(lost.stderr.splitlines()) == 1
+        assert twin.outputs["TableName"] not in lost.stderr
+    down = CommandLineElsewhere(ipam, AWS_ENDPOINT_URL="http://127.0.0.1:9").run("pool", "list")
+    assert (down.returncode, down.stdout) == (1, "") and " at http://127.0.0.1:9/ " in down.stderr
 
 
 def test_only_a_key_needs_the_secret(ipam: CommandLine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -192,7 +193,10 @@ def test_an_account_outside_the_organisation_is_refused(twin: Twin, ports: Ports
 
 
 def test_a_wrong_key_fails_the_stack_and_leaks_nothing(twin: Twin, ipam: CommandLine, ports: Ports) -> None:
-    """DeleteCnCIDR with another account's key is refused while the stack is created, without a word of the key."""
+    """DeleteCnCIDR with another account's key is refused while the stack is created, without a word of the key.
+
+    It is noted, as the account's that the alias proves.
+    """
     stolen = ipam("tenant", "key", NETWORK_ACCOUNT)
     stack = Stack(twin, "thief", MEMBER_ACCOUNT)
     stack.start_create(NETWORK, parameters(twin, ipam) | {"CustomerAuthorizationKey": stolen})
@@ -201,6 +205,10 @@ def test_a_wrong_key_fails_the_stack_and_leaks_nothing(twin: Twin, ipam: Command
     assert stolen not in str(refusal.value)
     assert stolen not in twin.log.read_text()
     assert stack.stack_id not in holders(ports)
+    tried = ipam("attempts", MEMBER_ACCOUNT, "--output", "json")
+    kinds = {(row["kind"], row["account"]) for row in json.loads(tried) if row["stack_id"] == stack.stack_id}
+    assert kinds == {("denied", MEMBER_ACCOUNT)}
+    assert stolen not in tried
 
 
 @pytest.mark.parametrize(

@@ -161,13 +161,22 @@ def test_resource_left_out_is_deleted_in_the_cleanup(member: Account) -> None:
 
 
 def test_failed_delete_keeps_the_stack(member: Account) -> None:
-    """A Delete that fails leaves DELETE_FAILED, and what the resource depends on; the next one tries again."""
+    """A Delete that fails leaves DELETE_FAILED, but nothing that the resource depends on; the next tries again."""
     member.create("stuck", {"A": member.probe(), "B": member.probe({"Delete": "fail:busy"}, depends_on="A")})
     assert member.delete("stuck") == "DELETE_FAILED"
     assert "busy" in member.reason("stuck", "B", "DELETE_FAILED")
-    assert ("Delete", "A", "probe-A") not in member.said("stuck")
+    assert member.said("stuck")[-2:] == [("Delete", "B", "probe-B"), ("Delete", "A", "probe-A")]
+    assert ("A", "DELETE_COMPLETE") in member.events("stuck")
     assert member.delete("stuck") == "DELETE_FAILED"
-    assert member.said("stuck").count(("Delete", "B", "probe-B")) == 2
+    assert member.said("stuck")[-1] == ("Delete", "B", "probe-B")
+
+
+def test_a_clean_up_that_fails_is_given_up(member: Account) -> None:
+    """What an update leaves out is tried three times, and what that depends on is deleted all the same."""
+    member.create("cleaned", {"A": member.probe(), "B": member.probe({"Delete": "fail"}, depends_on="A")})
+    assert member.update("cleaned", {"C": member.probe()}) == "UPDATE_COMPLETE"
+    deletes = [said for said in member.said("cleaned") if said[0] == "Delete"]
+    assert deletes == [("Delete", "B", "probe-B")] * 3 + [("Delete", "A", "probe-A")]
 
 
 def test_unknown_attribute_fails_the_stack(member: Account) -> None:

@@ -97,22 +97,23 @@ class _Folder:
 
 
 def _with_exports(program: Program, command: str) -> str:
-    # Its own scripts come first: `aws` is installed beside the interpreter.
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    shell = ["sh", "-euc", f". {program.exports}; {command}"]
-    ran = subprocess.run(shell, env={"PATH": path}, check=False, capture_output=True, text=True, cwd="/")
+    # Of the programs beside the interpreter the shell knows by the exports alone.
+    shell = ["sh", "-euc", f". {program.exports}; . {program.exports}; {command}"]
+    ran = subprocess.run(shell, env={"PATH": os.defpath}, check=False, capture_output=True, text=True, cwd="/")
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_program(folder: Path, how: signal.Signals) -> None:
-    """It writes exports that lead the `aws` command line to it, and a signal ends all of it, even a busy worker."""
+    """It writes exports that lead its own `aws` and `ipam` to it, and a signal ends all of it, even a busy worker."""
     program = Program(folder)
     endpoint = program.ready()
     assert endpoint.startswith("https://localhost:")
     stacks = "aws cloudformation describe-stacks --query Stacks[].StackName --output text"
     assert _with_exports(program, stacks).split() == ["cn-ipam"]
+    here = str(Path(sys.executable).parent)
+    assert _with_exports(program, "command -v ipam; echo $PATH").split() == [f"{here}/ipam", f"{here}:{os.defpath}"]
     invoke = "aws lambda invoke --function-name $CN_CIDR_FUNCTION_ARN --invocation-type Event --payload"
     sleeping = '{"RequestType":"Create","ResourceProperties":{"Do":{"Any":"sleep:60"}},"LogicalResourceId":"A",'
     sleeping += '"StackId":"s","RequestId":"r","ResponseURL":"none"}'

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ipam.adapters.dynamodb.store import DynamoDbStore
+from ipam.domain.owner import digest
 from ipam.domain.pool import Quota
 from ipam.services.pools import NewPool
 from tests.builders import REGION, Desk, FixedClock, SeededChance
@@ -148,7 +149,8 @@ def test_creates_and_their_deletes_at_once(desk: Desk, eight: Workers, pool_of: 
     pool = pool_of("10.0.0.0/24")
     for _ in range(ROUNDS):
         name = next(names)
-        create, delete = order(desk, pool, 26, name), Order("abandon", desk.giving_back(name, at=2))
+        create = order(desk, pool, 26, name)
+        delete = Order("abandon", desk.giving_back(name, at=2), digest(create.request.ask))
         eight.together(*[[create], [delete]] * 4)
         assert desk.held(pool.pool_id) == []
     check(desk.store)

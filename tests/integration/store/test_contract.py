@@ -573,7 +573,7 @@ def test_audit_comes_by_block_and_time(store: Store) -> None:
     records = [
         AuditRecord(P, None, NOON, "fenced", "", owner_key(), ACCOUNT, "Delete r-1", "00000001"),
         AuditRecord(P, B, NOON, "allocated", "alloc-a", owner_key(), ACCOUNT, "Create r-1", "00000009"),
-        AuditRecord(P, B, NOON + 1, "cooled", "alloc-a", None, "", "reclaim", "00000000"),
+        AuditRecord(P, B, NOON + 1, "cooled", "alloc-a", None, "", "reclaim", "00000000", "a note: a -> b"),
         AuditRecord(P, SIX, NOON - 1, "released", "alloc-b", owner_key("#odd#"), "", "", "00000000"),
     ]
     store.commit(Change(tuple(PutAudit(record) for record in records[::-1])))

@@ -18,7 +18,6 @@ from ipam.domain.change import (
     RemovePool,
     RemoveProvisioned,
     RemoveScope,
-    RemoveTenant,
     ReplacePool,
     ReplaceScope,
     ReplaceTenant,
@@ -209,7 +208,10 @@ def test_only_what_was_provisioned_is_deprovisioned(store: Store, wrong: dict[st
 
 
 def test_a_tenant_changes_and_goes_only_as_it_was_seen(store: Store) -> None:
-    """An account is a tenant once; a change counts its version on, and an older sight of it changes nothing."""
+    """An account is a tenant once; a change counts its version on, and an older sight of it changes nothing.
+
+    One that was removed is no tenant, and is still known.
+    """
     put, changed = PutTenant(TENANT), ReplaceTenant(replace(TENANT, name="changed"))
     assert refused(store, changed) == [Refusal(changed)]
     commit(store, put)
@@ -217,8 +219,10 @@ def test_a_tenant_changes_and_goes_only_as_it_was_seen(store: Store) -> None:
     assert refused(store, put) == [Refusal(put)]
     commit(store, changed)
     assert store.plan().tenants == {ACCOUNT: replace(TENANT, name="changed", version=2)}
-    for late in (changed, RemoveTenant(ACCOUNT, 1)):
+    for late in (changed, ReplaceTenant(TENANT.removed())):
         assert refused(store, late) == [Refusal(late)]
-    commit(store, RemoveTenant(ACCOUNT, 2))
-    assert store.plan().tenants == {}
-    commit(store, put)
+    gone = replace(TENANT, version=2, quotas=((P, Quota(1, None)),), previous_until=NOON).removed()
+    commit(store, ReplaceTenant(gone))
+    assert (store.plan().tenants, store.plan().removed) == ({}, {ACCOUNT: replace(gone, version=3)})
+    assert (gone.standing, gone.quotas, gone.previous_until) == ("removed", (), None)
+    assert refused(store, put) == [Refusal(put)]

@@ -20,6 +20,7 @@ from ipam.domain.allocation import (
     Lease,
     PendingOrder,
 )
+from ipam.domain.attempt import Attempt, Kind
 from ipam.domain.change import ChangeQuota
 from ipam.domain.orphan import Orphan, OrphanReason, Round
 from ipam.domain.owner import Grant, OwnerKey, OwnerRecord
@@ -53,7 +54,7 @@ blocks = st.lists(cidrs(), max_size=3).map(tuple)
 words = st.lists(names, max_size=3).map(tuple)
 
 
-def records(kind: type, **values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def records(kind: type, /, **values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Draw records; a field that nobody says how to draw, such as a new one, is a mistake."""
     assert {field.name for field in dataclasses.fields(kind)} == set(values), f"the fields of {kind.__name__}"
     return st.builds(kind, **values)
@@ -179,6 +180,21 @@ audits = records(
     account=texts,
     cause=texts,
     serial=ids,
+    note=texts,
+)
+attempts = records(
+    Attempt,
+    at=times,
+    account=st.just("") | ids,
+    kind=st.sampled_from(get_args(Kind)),
+    reason=texts,
+    request_type=texts,
+    resource_type=texts,
+    stack_id=texts,
+    logical_resource_id=texts,
+    request_id=texts,
+    aws_request_id=texts,
+    number=counts,
 )
 grants = records(
     Grant,
@@ -195,6 +211,7 @@ grants = records(
     preview=st.booleans(),
     vpc_ipam_allocation_id=texts,
     passed_over=st.lists(st.tuples(names, names), max_size=3).map(tuple),
+    resumed=times,
 )
 holders = records(
     OwnerRecord,
@@ -216,6 +233,7 @@ RECORDS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], items.Item], Ca
     "approval": (approvals, items.from_approval, items.to_approval),
     "order": (orders, items.from_order, items.to_order),
     "audit": (audits, items.from_audit, items.to_audit),
+    "attempt": (attempts, items.from_attempt, items.to_attempt),
 }
 
 APPROVAL = Approval(

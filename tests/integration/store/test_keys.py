@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from samtranslator.yaml_helper import yaml_parse
 from ipam.adapters.dynamodb import items, keys
 from ipam.adapters.dynamodb.store import DynamoDbStore
 from ipam.domain.allocation import Allocation, Approval, AuditRecord, CoolingBlock, Lease, PendingOrder
+from ipam.domain.attempt import Attempt
 from ipam.domain.change import (
     ChangeQuota,
     CloseApproval,
@@ -45,7 +46,6 @@ from ipam.domain.change import (
     RemovePool,
     RemoveProvisioned,
     RemoveScope,
-    RemoveTenant,
     ReplacePool,
     ReplaceScope,
     ReplaceTenant,
@@ -89,6 +89,8 @@ FORMS = {
     "<approval id>": r"approval-\w+",
     "<token>": r".+",
     "<holder>": r"[0-9a-f]+",
+    "<day>": r"\d{4}-\d\d-\d\d",
+    "<slot>": r"\d{3}",
 }
 SCOPE = Scope("ipam-scope-0", "corporate", "private", "", NOON)
 OWNER = OwnerRecord(owner_key())
@@ -108,7 +110,7 @@ OPERATIONS: dict[str, list[Operation]] = {
     "Pool": [PutPool(POOL), ReplacePool(POOL), TouchPool(P), RemovePool(P, 1)],
     "Provisioned": [PutProvisioned(PROVISIONED), RemoveProvisioned(PROVISIONED)],
     "Name": [PutName("vpcs", P), RemoveName("vpcs", P)],
-    "Tenant": [PutTenant(TENANT), ReplaceTenant(TENANT), RemoveTenant(ACCOUNT, 1)],
+    "Tenant": [PutTenant(TENANT), ReplaceTenant(TENANT)],
     "Free": [TakeFree(P, B), PutFree(P, B)],
     "Allocation": [
         PutAllocation(ALLOCATION),
@@ -172,8 +174,17 @@ READS: dict[str, tuple[Any, ...]] = {
     "quota": (ACCOUNT, P),
     "quotas": (ACCOUNT,),
     "audit": (P,),
+    "attempts": (20_833,),
 }
 """Every read of the port, with what it is about."""
+
+
+ATTEMPT = Attempt(NOON, ACCOUNT, "forged", "a reason", "Create", "", "", "", "", "lambda", 207)
+NOTES: dict[str, Callable[[Store], object]] = {
+    "Tally": lambda store: store.count_attempt(ATTEMPT),
+    "Attempt": lambda store: store.keep_attempt(ATTEMPT),
+}
+"""What is written down by itself, and in no change, by the item that it is about."""
 
 
 class Asked:
@@ -181,6 +192,7 @@ class Asked:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.written: dict[str, Any] = {}
 
     def query(self, **request: Any) -> dict[str, Any]:
         """Find nothing."""
@@ -198,6 +210,15 @@ class Asked:
         self.calls += [f"BatchGetItem {self._partition(each[keys.PARTITION_KEY])}" for each in wanted["Keys"]]
         return {"Responses": {}}
 
+    def update_item(self, **write: Any) -> dict[str, Any]:
+        """Count to one."""
+        self.written = write
+        return {"Attributes": {"nth": {"N": "1"}}}
+
+    def put_item(self, **write: Any) -> None:
+        """Take it."""
+        self.written = write
+
     @staticmethod
     def _partition(value: dict[str, str]) -> str:
         return value["S"].split("#")[0]
@@ -214,6 +235,18 @@ def written(operation: Operation) -> tuple[str, dict[str, Any]]:
     """Give what the store sends for an operation: the kind of write, and the write."""
     ((kind, write),) = DynamoDbStore("ipam", None)._writes.of(operation).items()
     return kind, write
+
+
+def note(item: str) -> dict[str, Any]:
+    """Give what the store sends to note an attempt."""
+    table = Asked()
+    NOTES[item](DynamoDbStore("ipam", table))
+    return table.written
+
+
+def writes(item: str) -> list[dict[str, Any]]:
+    """Give all that the store sends to write an item."""
+    return [note(item)] if item in NOTES else [written(operation)[1] for operation in OPERATIONS[item]]
 
 
 def key(write: dict[str, Any]) -> tuple[str, str]:
@@ -240,12 +273,14 @@ def test_the_table_of_the_template_has_these_keys() -> None:
     }
     assert table["TimeToLiveSpecification"] == {"AttributeName": keys.TIME_TO_LIVE, "Enabled": True}
     assert not table.keys() & {"GlobalSecondaryIndexes", "LocalSecondaryIndexes"}
-    assert all(keys.TIME_TO_LIVE in item for item in (items.from_owner(OWNER, 1), items.from_approval(APPROVAL)))
+    forgotten = items.from_owner(OWNER, 1), items.from_approval(APPROVAL), items.from_attempt(ATTEMPT)
+    assert all(keys.TIME_TO_LIVE in item for item in forgotten)
+    assert keys.TIME_TO_LIVE in note("Tally")["UpdateExpression"]
 
 
 def test_every_item_is_in_the_table_of_keys() -> None:
     """The docstring lists exactly the items that the operations write, each once."""
-    assert [row[0] for row in tables()[0]] == list(OPERATIONS)
+    assert [row[0] for row in tables()[0]] == [*OPERATIONS, *NOTES]
     covered = {type(operation) for operations in OPERATIONS.values() for operation in operations}
     assert covered == set(Operation.__args__)
 
@@ -254,8 +289,8 @@ def test_every_item_is_in_the_table_of_keys() -> None:
 def test_keys_have_the_form_that_the_docstring_gives(row: list[str]) -> None:
     """Partition and sort key of each operation's item match the pattern of its row."""
     item, *forms = row
-    for operation in OPERATIONS[item]:
-        for form, text in zip(forms, key(written(operation)[1]), strict=True):
+    for write in writes(item):
+        for form, text in zip(forms, key(write), strict=True):
             pattern = re.escape(form)
             for name, meaning in FORMS.items():
                 pattern = pattern.replace(re.escape(name), meaning)
@@ -264,7 +299,7 @@ def test_keys_have_the_form_that_the_docstring_gives(row: list[str]) -> None:
 
 
 def test_every_condition_is_the_one_that_the_docstring_lists() -> None:
-    """For each item, the conditions that the store sends are those of its rows, and no write is unconditional."""
+    """For each item, the conditions that the store sends are those of its rows; only a tally is counted without one."""
     listed: dict[str, set[str]] = {}
     for condition, names, _ in tables()[2]:
         for item in names.split(", "):
@@ -272,7 +307,8 @@ def test_every_condition_is_the_one_that_the_docstring_lists() -> None:
     sent = {
         item: {written(operation)[1]["ConditionExpression"] for operation in operations}
         for item, operations in OPERATIONS.items()
-    }
+    } | {"Attempt": {note("Attempt")["ConditionExpression"]}}
+    assert "ConditionExpression" not in note("Tally")
     both = {condition for condition in sent["Quota"] if ") AND (" in condition}
     assert {part for condition in both for part in condition.split(" AND ")} == listed["Quota"]
     assert sent["Quota"] == both | listed["Quota"]
@@ -307,7 +343,7 @@ def test_every_invariant_that_a_condition_guards_exists() -> None:
 def test_every_access_pattern_is_served_as_the_docstring_lists() -> None:
     """The calls of all reads of the port, by partition, are those of the table: no pattern needs an index or a scan."""
     reads = {name for name in vars(Store) if not name.startswith("_")} - {"commit"}
-    assert reads == set(READS), "a read of the port that no test knows"
+    assert reads == {*READS, "count_attempt", "keep_attempt"}, "a read of the port that no test knows"
     table = Asked()
     store = DynamoDbStore("ipam", table)
     for name, about in READS.items():
@@ -373,3 +409,12 @@ def test_the_history_of_a_block_sorts_between_its_bounds(pair: tuple[Cidr, Cidr]
         low, high = keys.audit_of(cidr)
         assert (low <= keys.audit(P, other, at, "0f").sort <= high) == (other == cidr)
         assert not low <= keys.audit(P, None, at, "0f").sort <= high
+
+
+def test_the_attempts_of_an_account_sort_between_its_bounds() -> None:
+    """Those of nobody knows whom, too, and none of another account."""
+    for account, other in ((ACCOUNT, ""), ("", ACCOUNT), (ACCOUNT, f"{int(ACCOUNT) + 1}")):
+        low, high = keys.attempts_of(account)
+        for slot in (0, 99):
+            assert low <= keys.attempt("2026-11-21", account, slot).sort <= high
+            assert not low <= keys.attempt("2026-11-21", other, slot).sort <= high

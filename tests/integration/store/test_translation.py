@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeo
 from ipam.adapters.dynamodb import items, keys
 from ipam.adapters.dynamodb.store import BATCH_TRIES, TEMPORARY, DynamoDbStore
 from ipam.domain.allocation import AuditRecord
+from ipam.domain.attempt import Attempt
 from ipam.domain.change import Change, PutAudit, PutFree, PutOwner, TakeFree
 from ipam.domain.errors import StoreUnavailableError
 from ipam.domain.owner import OwnerRecord
@@ -36,6 +37,7 @@ CHANGE = Change(
         PutAudit(AuditRecord(P, None, NOON, "split", "", None, "", "", "0")),
     )
 )
+ATTEMPT = Attempt(NOON, "", "forged", "a reason", "", "", "", "", "", "lambda", 1)
 CALLS: dict[str, Callable[[DynamoDbStore], object]] = {
     "plan": lambda store: store.plan(),
     "free_blocks": lambda store: store.free_blocks(P, 4, 24, 10),
@@ -60,10 +62,15 @@ CALLS: dict[str, Callable[[DynamoDbStore], object]] = {
     "quota": lambda store: store.quota("111122223333", P),
     "quotas": lambda store: store.quotas("111122223333"),
     "audit": lambda store: list(store.audit(P)),
+    "attempts": lambda store: list(store.attempts(20_833)),
+    "count_attempt": lambda store: store.count_attempt(ATTEMPT),
+    "keep_attempt": lambda store: store.keep_attempt(ATTEMPT),
     "commit": lambda store: store.commit(CHANGE),
 }
 
 HINTS = ("owner_hint", "owners_hint")
+NOTES = ("count_attempt", "keep_attempt")
+"""Writes that are no change."""
 
 
 class _Body(io.BytesIO):
@@ -235,7 +242,7 @@ def test_keys_that_are_never_read_are_unavailable() -> None:
     assert len(sent) == BATCH_TRIES
 
 
-@pytest.mark.parametrize("call", sorted(CALLS.keys() - {"commit", "free_among", *HINTS}))
+@pytest.mark.parametrize("call", sorted(CALLS.keys() - {"commit", "free_among", *HINTS, *NOTES}))
 def test_reads_are_consistent(call: str) -> None:
     """Every read but the hints asks for the truth."""
     store, sent = answered_by(answer(200, {"Items": [], "Count": 0}))

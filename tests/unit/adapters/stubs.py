@@ -25,22 +25,24 @@ def stubbed(service: str) -> tuple[Any, Stubber]:
 
 
 class Made:
-    """Gives a client, and counts how often."""
+    """Gives a client, counts how often, and notes where, if that is said."""
 
     def __init__(self, client: Any) -> None:
         self.client = client
         self.count = 0
+        self.regions: list[str] = []
 
-    def __call__(self) -> Any:
+    def __call__(self, *regions: str) -> Any:
         """Give the client."""
         self.count += 1
+        self.regions += regions
         return self.client
 
 
-def unreachable(fault: Exception) -> Callable[[], Any]:
+def unreachable(fault: Exception) -> Callable[..., Any]:
     """Give a way to connect that leads nowhere."""
 
-    def connect() -> Any:
+    def connect(*_: str) -> Any:
         raise fault
 
     return connect

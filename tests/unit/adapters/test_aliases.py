@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 from botocore.stub import ANY
 
-from ipam.adapters.aliases import UNFINISHED, TenantAliases
+from ipam.adapters.aliases import UNFINISHED, TenantAliases, TenantAliasesOfRegions
 from ipam.domain.errors import ServiceUnavailableError
 from ipam.entrypoints.provider import TENANT_ALIAS
 from tests.outside import CALLS
 from tests.unit.adapters.stubs import Made, stubbed, unreachable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:cn-ipam-cn-cidr"
 ACCOUNT = "222222222222"
@@ -38,7 +35,7 @@ class Lambda:
         self.client, self.stubber = stubbed("lambda")
         self.called: list[str] = []
         self.client.meta.events.register("before-parameter-build.lambda", self._note)
-        self.aliases = TenantAliases(f"{FUNCTION}:live", Made(self.client))
+        self.aliases = TenantAliases(FUNCTION, Made(self.client))
 
     def _note(self, model: Any, **_: Any) -> None:
         self.called.append(model.name)
@@ -192,7 +189,7 @@ def test_outdated_are_those_missing_unfinished_or_behind(service: Lambda) -> Non
         named(accounts[2], Description=UNFINISHED),
         {"Name": f"tenant-{accounts[3]}"} | others,
     )
-    assert service.aliases.outdated(accounts) == accounts[1:]
+    assert service.aliases.outdated(accounts, [accounts[0], "9" * 12]) == (accounts[1:], [accounts[0]])
     assert set(service.done()) == set(CALLS["outdated"])
 
 
@@ -215,7 +212,7 @@ def test_what_lambda_does_not_do_now_is_unavailable(service: Lambda, code: str) 
     service.stubber.add_client_error("get_alias", code)
     with pytest.raises(ServiceUnavailableError) as raised:
         service.aliases.let_in(ACCOUNT)
-    assert (raised.value.service, raised.value.code) == ("AWS Lambda", code)
+    assert (raised.value.service, raised.value.code) == ("AWS Lambda in eu-central-1", code)
 
 
 def test_an_unknown_error_passes_untouched(service: Lambda) -> None:
@@ -227,30 +224,72 @@ def test_an_unknown_error_passes_untouched(service: Lambda) -> None:
 
 def test_a_service_out_of_reach_is_unavailable() -> None:
     """So is one that does not answer at all."""
-    aliases = TenantAliases(f"{FUNCTION}:live", unreachable(ConnectTimeoutError(endpoint_url="x")))
+    aliases = TenantAliases(FUNCTION, unreachable(ConnectTimeoutError(endpoint_url="x")))
     with pytest.raises(ServiceUnavailableError):
         aliases.outdated([ACCOUNT])
 
 
-DEEDS: list[Callable[[TenantAliases], object]] = [
-    lambda aliases: aliases.let_in(ACCOUNT),
-    lambda aliases: aliases.shut_out(ACCOUNT),
-    lambda aliases: aliases.outdated([ACCOUNT]),
-]
+def told(*regions: str) -> dict[str, Any]:
+    """What the home Region's function says of the others; without any, that it was told of none."""
+    return {"Environment": {"Variables": {"IPAM_OTHER_REGIONS": ",".join(regions)}}}
 
 
-@pytest.mark.parametrize("do", DEEDS)
-@pytest.mark.parametrize("function", ["", FUNCTION, f"{FUNCTION}:other"])
-def test_a_process_that_knows_no_function_says_so(
-    service: Lambda, function: str, do: Callable[[TenantAliases], object]
+@pytest.mark.parametrize(
+    ("answer", "others"),
+    [(told("us-east-1", "eu-west-1"), ["us-east-1", "eu-west-1"]), (told(), []), ({}, [])],
+)
+def test_the_home_regions_function_says_which_others_there_are(
+    service: Lambda, answer: dict[str, Any], others: list[str]
 ) -> None:
+    """One deployed with others, with none, and one that knows of no such thing."""
+    service.answers("get_function_configuration", answer, {"FunctionName": FUNCTION})
+    regions = TenantAliasesOfRegions(f"{FUNCTION}:live", Made(service.client)).regions()
+    assert [region.service_token(ACCOUNT).split(":")[3] for region in regions] == ["eu-central-1", *others]
+    assert service.done() == CALLS["regions"]
+
+
+def test_the_function_of_another_region_does_not_know(service: Lambda) -> None:
+    """Who names it by mistake is told of home: by what it says, an account would be forgotten that has ways in."""
+    at_home = told("us-east-1")
+    at_home["Environment"]["Variables"]["IPAM_HOME_REGION"] = "eu-central-1"
+    elsewhere = told()
+    elsewhere["Environment"]["Variables"]["IPAM_HOME_REGION"] = "us-east-1"
+    service.answers("get_function_configuration", at_home, {"FunctionName": FUNCTION})
+    assert len(TenantAliasesOfRegions(f"{FUNCTION}:live", Made(service.client)).regions()) == 2
+    service.answers("get_function_configuration", elsewhere, {"FunctionName": FUNCTION})
+    with pytest.raises(ServiceUnavailableError, match="has to be that of us-east-1"):
+        TenantAliasesOfRegions(f"{FUNCTION}:live", Made(service.client)).regions()
+
+
+def test_each_region_has_a_client_and_a_function_of_its_own(service: Lambda) -> None:
+    """Called the same there as at home, which comes first and alone is asked which others there are."""
+    elsewhere, made = FUNCTION.replace("eu-central-1", "us-east-1"), Made(service.client)
+    aliases = TenantAliasesOfRegions(f"{FUNCTION}:live", made)
+    assert made.count == 0
+    service.answers("get_function_configuration", told("us-east-1"), {"FunctionName": FUNCTION})
+    home, other = aliases.regions()
+    assert made.regions == ["eu-central-1"]
+    assert home.service_token(ACCOUNT) == f"{FUNCTION}:{ALIAS}"
+    assert other.service_token(ACCOUNT) == f"{elsewhere}:{ALIAS}"
+    service.answers("get_alias", {"FunctionVersion": "3"}, {"FunctionName": elsewhere, "Name": "live"})
+    service.stubber.add_client_error("get_function_event_invoke_config", "TooManyRequestsException")
+    with pytest.raises(ServiceUnavailableError) as raised:
+        other.outdated([ACCOUNT])
+    assert raised.value.service == "AWS Lambda in us-east-1"
+    service.answers("get_function_configuration", told("us-east-1"), {"FunctionName": FUNCTION})
+    service.stubber.add_client_error("get_alias", "TooManyRequestsException")
+    with pytest.raises(ServiceUnavailableError):
+        aliases.regions()[1].outdated([ACCOUNT])
+    assert made.regions == ["eu-central-1", "us-east-1"], "a client is made once"
+
+
+@pytest.mark.parametrize("function", ["", FUNCTION, f"{FUNCTION}:other"])
+def test_a_process_that_knows_no_function_says_so(service: Lambda, function: str) -> None:
     """The setting that is missing, or wrong, is named, and no client is made."""
     made = Made(service.client)
-    aliases = TenantAliases(function, made)
     with pytest.raises(ServiceUnavailableError, match="IPAM_CN_CIDR_FUNCTION"):
-        do(aliases)
+        TenantAliasesOfRegions(function, made).regions()
     assert made.count == 0
-    assert aliases.service_token(ACCOUNT) == ""
 
 
 def test_the_alias_is_what_the_function_takes_for_the_accounts(service: Lambda) -> None:

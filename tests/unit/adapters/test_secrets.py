@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.exceptions import ConnectTimeoutError
 from moto import mock_aws
 
 from ipam.adapters.secrets import AGE, FRESH_AGE, MasterKeys
+from ipam.domain.errors import ServiceUnavailableError
+from tests.unit.adapters.stubs import unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,6 +81,13 @@ def test_the_client_is_made_once_and_late(manager: Any, clock: FixedClock) -> No
     clock.sleep(AGE)
     keys.master_keys()
     assert made == [manager]
+
+
+def test_a_home_region_out_of_reach_is_no_fault_of_the_request(clock: FixedClock) -> None:
+    """Whoever asked asks again later."""
+    nowhere = unreachable(ConnectTimeoutError(endpoint_url="https://secretsmanager"))
+    with pytest.raises(ServiceUnavailableError, match="ConnectTimeoutError"):
+        MasterKeys(NAME, clock, nowhere).master_keys()
 
 
 def test_a_missing_secret_is_a_fault(manager: Any, clock: FixedClock) -> None:

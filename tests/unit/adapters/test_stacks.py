@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from ipam.adapters.stacks import CLIENT_AGE, MAX_CLIENTS, MemberStacks
+from ipam.adapters.members import MAX_CLIENTS, REFUSAL_AGE
+from ipam.adapters.stacks import MemberStacks
 from ipam.domain.errors import ServiceUnavailableError
 from ipam.domain.stack import StackId
 from tests.builders import ACCOUNT, STACK
@@ -154,14 +155,14 @@ def test_the_role_may_be_asked_for_too_often(service: tuple[Any, Stubber], clock
 
 
 def test_an_account_that_lets_nobody_in_is_asked_once(service: tuple[Any, Stubber], clock: FixedClock) -> None:
-    """Its stacks are unknown, whatever the message says; the role is tried again when a client would be made anew."""
+    """Its stacks are unknown, whatever the message says; the role is tried again after a minute."""
     refused = ClientError({"Error": {"Code": "ValidationError", "Message": "role does not exist"}}, "AssumeRole")
     accounts = Accounts(service[0], refused)
     stacks = MemberStacks(ROLE, clock, accounts)
     assert stacks.standing(stack()) == "unknown"
     assert stacks.resource(stack(), "Net") is None
     assert len(accounts.taken) == 1
-    clock.sleep(CLIENT_AGE)
+    clock.sleep(REFUSAL_AGE)
     described(service[1], "CREATE_COMPLETE")
     assert stacks.standing(stack()) == "there"
 

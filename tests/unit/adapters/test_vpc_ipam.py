@@ -27,31 +27,51 @@ if TYPE_CHECKING:
 
 POOL = "ipam-pool-0123456789abcdef0"
 THERE = "ipam-pool-alloc-0123456789abcdef0123456789abcdef0"
-ORDER = VpcIpamOrder(POOL, "token", "cn-ipam order token", 26)
+ORDER = VpcIpamOrder(REGION, POOL, "token", "cn-ipam order token", 26)
 
 CALLS: dict[str, Callable[[VpcIpam], object]] = {
     "allocate_ipam_pool_cidr": lambda ipam: ipam.allocate(ORDER),
-    "release_ipam_pool_allocation": lambda ipam: ipam.release(POOL, block("10.0.0.0/26"), THERE),
-    "get_ipam_pool_allocations": lambda ipam: list(ipam.allocations(POOL)),
-    "get_ipam_pool_cidrs": lambda ipam: ipam.cidrs(POOL),
+    "release_ipam_pool_allocation": lambda ipam: ipam.release(REGION, POOL, block("10.0.0.0/26"), THERE),
+    "get_ipam_pool_allocations": lambda ipam: list(ipam.allocations(REGION, POOL)),
+    "get_ipam_pool_cidrs": lambda ipam: ipam.cidrs(REGION, POOL),
 }
 
 
 def pools() -> tuple[VpcIpamPools, Any]:
     """Make the adapter, and what EC2 is told to answer."""
     client, stubber = stubbed("ec2")
-    return VpcIpamPools(lambda: client), stubber
+    return VpcIpamPools(lambda _: client, REGION), stubber
 
 
 def test_the_client_is_made_when_it_is_needed_and_once() -> None:
     """A process that has nothing to do with Amazon VPC IPAM does not pay for EC2's model."""
     amazon = AmazonPool("10.0.0.0/24")
-    made = Made(ec2())
-    ipam = VpcIpamPools(made)
+    made = Made(ec2(REGION))
+    ipam = VpcIpamPools(made, REGION)
     assert made.count == 0
     for _ in range(2):
-        ipam.cidrs(amazon.pool_id)
+        ipam.cidrs(REGION, amazon.pool_id)
     assert made.count == 1
+
+
+@pytest.mark.parametrize("operation", list(CALLS))
+def test_a_pool_is_asked_in_its_own_region(operation: str) -> None:
+    """Whichever Region this process runs in: EC2 takes these calls in the pool's locale only."""
+    client, stubber = stubbed("ec2")
+    made = Made(client)
+    stubber.add_client_error(operation, "Unavailable")
+    with pytest.raises(ServiceUnavailableError):
+        CALLS[operation](VpcIpamPools(made, "us-east-1"))
+    assert made.regions == [REGION]
+
+
+def test_a_pool_without_a_region_is_asked_in_the_home_region() -> None:
+    """There by everybody, so that all mean the same pool."""
+    client, stubber = stubbed("ec2")
+    made = Made(client)
+    stubber.add_response("get_ipam_pool_cidrs", {"IpamPoolCidrs": []})
+    assert VpcIpamPools(made, "us-east-1").cidrs("", POOL) == ()
+    assert made.regions == ["us-east-1"]
 
 
 def test_a_block_of_a_size_is_asked_for_with_its_limits() -> None:
@@ -70,7 +90,7 @@ def test_a_block_of_a_size_is_asked_for_with_its_limits() -> None:
         },
     )
     allowed, disallowed = tuple(blocks("10.0.0.0/25")), tuple(blocks("10.0.0.0/27", "10.0.0.32/27"))
-    order = VpcIpamOrder(POOL, "token", "cn-ipam order token", 26, None, allowed, disallowed)
+    order = VpcIpamOrder(REGION, POOL, "token", "cn-ipam order token", 26, None, allowed, disallowed)
     assert ipam.allocate(order) == Chosen(THERE, block("10.0.0.64/26"), "said")
 
 
@@ -82,7 +102,7 @@ def test_an_exact_block_is_asked_for_alone() -> None:
         {"IpamPoolAllocation": {"IpamPoolAllocationId": THERE, "Cidr": "2001:db8::/56"}},
         {"IpamPoolId": POOL, "ClientToken": "t", "Description": "d", "Cidr": "2001:db8::/56"},
     )
-    order = VpcIpamOrder(POOL, "t", "d", 56, block("2001:db8::/56"), tuple(blocks("2001:db8::/48")))
+    order = VpcIpamOrder(REGION, POOL, "t", "d", 56, block("2001:db8::/56"), tuple(blocks("2001:db8::/48")))
     assert ipam.allocate(order) == Chosen(THERE, block("2001:db8::/56"), "")
 
 
@@ -94,14 +114,14 @@ def test_exactly_one_allocation_is_released() -> None:
         {"Success": True},
         {"IpamPoolId": POOL, "Cidr": "10.0.0.0/26", "IpamPoolAllocationId": THERE},
     )
-    assert ipam.release(POOL, block("10.0.0.0/26"), THERE)
+    assert ipam.release(REGION, POOL, block("10.0.0.0/26"), THERE)
 
 
 def test_an_allocation_that_is_not_there_is_not_released() -> None:
     """What that means is for others to say."""
     ipam, stubber = pools()
     stubber.add_client_error("release_ipam_pool_allocation", "InvalidIpamPoolAllocationId.NotFound", "no", 400)
-    assert not ipam.release(POOL, block("10.0.0.0/26"), THERE)
+    assert not ipam.release(REGION, POOL, block("10.0.0.0/26"), THERE)
 
 
 def test_a_release_that_was_no_success_is_none() -> None:
@@ -109,7 +129,7 @@ def test_a_release_that_was_no_success_is_none() -> None:
     ipam, stubber = pools()
     stubber.add_response("release_ipam_pool_allocation", {"Success": False})
     with pytest.raises(ServiceUnavailableError, match="Success is false"):
-        ipam.release(POOL, block("10.0.0.0/26"), THERE)
+        ipam.release(REGION, POOL, block("10.0.0.0/26"), THERE)
 
 
 def test_lists_are_read_page_by_page_and_not_before_they_are_needed() -> None:
@@ -119,7 +139,7 @@ def test_lists_are_read_page_by_page_and_not_before_they_are_needed() -> None:
     first = {"IpamPoolAllocationId": "one", "Cidr": "10.0.0.0/26", "Description": "said", "ResourceType": "custom"}
     second = {"IpamPoolAllocationId": "two", "Cidr": "10.0.0.64/26", "ResourceType": "vpc"}
     stubber.add_response("get_ipam_pool_allocations", {"IpamPoolAllocations": [first], "NextToken": "next"}, asked)
-    found = ipam.allocations(POOL)
+    found = ipam.allocations(REGION, POOL)
     assert next(found) == Chosen("one", block("10.0.0.0/26"), "said")
     stubber.add_response("get_ipam_pool_allocations", {"IpamPoolAllocations": [second]}, asked | {"NextToken": "next"})
     assert list(found) == [Chosen("two", block("10.0.0.64/26"), "")]
@@ -132,7 +152,7 @@ def test_only_what_is_provisioned_counts() -> None:
     states = ["provisioned", "pending-provision", "failed-provision", "pending-deprovision", "deprovisioned"]
     cidrs = [{"Cidr": f"10.{number}.0.0/16", "State": state} for number, state in enumerate(states)]
     stubber.add_response("get_ipam_pool_cidrs", {"IpamPoolCidrs": cidrs}, {"IpamPoolId": POOL, "MaxResults": 1000})
-    assert ipam.cidrs(POOL) == (block("10.0.0.0/16"),)
+    assert ipam.cidrs(REGION, POOL) == (block("10.0.0.0/16"),)
 
 
 def test_a_list_without_an_end_is_given_up() -> None:
@@ -143,7 +163,7 @@ def test_a_list_without_an_end_is_given_up() -> None:
             amazon.take(f"10.0.{third}.{fourth}/32")
     amazon.page = 1
     with pytest.raises(ServiceUnavailableError, match=f"more than {MAX_PAGES} pages"):
-        list(VpcIpamPools(ec2).allocations(amazon.pool_id))
+        list(VpcIpamPools(ec2, REGION).allocations(REGION, amazon.pool_id))
 
 
 @pytest.mark.parametrize("operation", list(CALLS))
@@ -191,7 +211,7 @@ def test_a_refusal_keeps_its_facts(operation: str, code: str) -> None:
 def test_no_answer_is_the_services_absence(operation: str, fault: Exception) -> None:
     """By the name of what befell the call."""
     with pytest.raises(ServiceUnavailableError) as raised:
-        CALLS[operation](VpcIpamPools(unreachable(fault)))
+        CALLS[operation](VpcIpamPools(unreachable(fault), REGION))
     assert raised.value == ServiceUnavailableError(SERVICE, type(fault).__name__)
 
 
@@ -199,15 +219,15 @@ def test_no_answer_is_the_services_absence(operation: str, fault: Exception) -> 
 def test_what_is_our_own_fault_stays_it(operation: str) -> None:
     """An error that says that this process is set up wrongly passes untouched."""
     with pytest.raises(NoCredentialsError):
-        CALLS[operation](VpcIpamPools(unreachable(NoCredentialsError())))
+        CALLS[operation](VpcIpamPools(unreachable(NoCredentialsError()), REGION))
 
 
 def test_the_fake_holds_requests_to_the_services_own_model() -> None:
     """What the service has no word for never reaches a pool of the tests."""
     with pytest.raises(ParamValidationError):
-        ec2().allocate_ipam_pool_cidr(IpamPoolId=AmazonPool("10.0.0.0/24").pool_id, Length=26)
+        ec2(REGION).allocate_ipam_pool_cidr(IpamPoolId=AmazonPool("10.0.0.0/24").pool_id, Length=26)
     with pytest.raises(VpcIpamRefusedError, match="InvalidIpamPoolId"):
-        VpcIpamPools(ec2).cidrs("ipam-pool-nowhere")
+        VpcIpamPools(ec2, REGION).cidrs(REGION, "ipam-pool-nowhere")
 
 
 def test_a_call_that_is_tried_again_by_the_client_is_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,8 +256,8 @@ def test_a_call_that_is_tried_again_by_the_client_is_the_same_order(monkeypatch:
         return AWSResponse(request.url, status, {}, Raw(text))  # type: ignore[arg-type]
 
     client.meta.events.register("before-send.ec2.AllocateIpamPoolCidr", send)
-    order = VpcIpamOrder(POOL, "token", "d", 26, disallowed=tuple(blocks("10.0.0.0/27")))
-    assert VpcIpamPools(lambda: client).allocate(order) == Chosen(THERE, block("10.0.0.64/26"), "said")
+    order = VpcIpamOrder(REGION, POOL, "token", "d", 26, disallowed=tuple(blocks("10.0.0.0/27")))
+    assert VpcIpamPools(lambda _: client, REGION).allocate(order) == Chosen(THERE, block("10.0.0.64/26"), "said")
     assert len(sent) == 3
     assert [each["ClientToken"] for each in sent] == [["token"]] * 3
     assert sent[0]["DisallowedCidr.1"] == ["10.0.0.0/27"]

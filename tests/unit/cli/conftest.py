@@ -59,7 +59,8 @@ class Keyboard:
         store.calls, store.committed = self.calls, self.committed
         others = self.desk.outside
         process = Ports(store, self.desk.clock, self.desk.chance, Memory())
-        return replace(process, redelivery=others.redelivery, aliases=others.aliases, stacks=others.stacks)
+        process = replace(process, stacks=others.stacks, networks=others.networks)
+        return replace(process, redelivery=others.redelivery, aliases=others.aliases)
 
     def run(self, *words: str, answer: str | None = None) -> Result:
         """Run a command, whatever it comes to; with an answer, at a terminal where somebody types it."""

@@ -85,6 +85,21 @@ def test_history_of_exactly_a_block(ipam: Keyboard, vpcs: Pool, desk: Desk) -> N
     assert "say the block" in ipam.misused("history", "vpcs", "--exact")
 
 
+def test_history_of_a_block_alone(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
+    """Every pool that has it now is looked at, and each record names its own; with an address too."""
+    desk.allocate(desk.request(length=24, pool=vpcs))
+    for words in (("10.0.0.0/24",), ("10.0.0.77",), ("10.0.0.0/24", "--output", "json")):
+        assert "allocated" in ipam("history", *words)
+    told = ipam.json("history", "10.0.0.0/24")
+    assert [(each["subject"], each["event"], each["cidr"]) for each in told] == [
+        ("corporate", "allocated", "10.0.0.0/16"),
+        ("vpcs", "allocated", "10.0.0.0/24"),
+    ]
+    assert [each["event"] for each in ipam.json("history", "10.0.0.0/24", "--exact")] == ["allocated"]
+    assert "No pool has 192.0.2.0/24" in ipam.refused("history", "192.0.2.0/24")
+    assert "Write 10.0.0.0/24" in ipam.refused("history", "10.0.0.1/24")
+
+
 def test_what_was_deleted_has_a_history(ipam: Keyboard, vpcs: Pool) -> None:
     """By the id that it had; a name that nobody has is no subject."""
     ipam("pool", "delete", "vpcs", "--yes")
@@ -106,7 +121,7 @@ def test_what_lasts_for_a_time_says_so(ipam: Keyboard, vpcs: Pool, desk: Desk) -
     assert [each["expires"] for each in ipam.csv("plan", "show", "vpcs")] == [leased["expires"], held["expires"]]
     drawn = ipam("plan", "show", "vpcs")
     assert "1 leased, 1 held by previews" in drawn
-    assert "2027-01-15 08:11 preview" in drawn
+    assert "2027-01-15 08:11:00 preview" in drawn
     (corporate, pool) = ipam.json("plan", "show")
     assert (corporate["pool"], corporate["leases"], corporate["percent_allocated"]) == ("corporate", 0, 0.391)
     assert (pool["pool"], pool["leases"], pool["previews"], pool["allocated"]) == ("vpcs", 1, 1, 512)

@@ -75,11 +75,11 @@ def test_a_dry_run_shows_the_difference_and_changes_nothing(ipam: Keyboard, desk
     """Each step is a row; the store is as it was."""
     rows = ipam.json("apply", str(file), "--dry-run")
     assert [(row["action"], row["pool"], row["cidr"]) for row in rows] == [
-        ("create-scope", "", ""),
-        ("create-scope", "", ""),
-        ("create-pool", "corporate", ""),
-        ("create-pool", "vpcs", ""),
-        ("create-pool", "lab-all", ""),
+        ("create-scope", None, None),
+        ("create-scope", None, None),
+        ("create-pool", "corporate", None),
+        ("create-pool", "vpcs", None),
+        ("create-pool", "lab-all", None),
         ("provision", "corporate", "10.0.0.0/8"),
         ("provision", "vpcs", "10.1.0.0/16"),
         ("provision", "vpcs", "/16"),
@@ -179,6 +179,11 @@ def test_a_store_that_is_away_is_told(ipam: Keyboard, file: Path, monkeypatch: p
     assert "0 steps were taken" in done.stderr
 
 
-def test_a_file_that_is_not_there_is_a_wrong_use(ipam: Keyboard) -> None:
-    """It is named."""
-    assert "nowhere.yaml" in ipam.misused("apply", "nowhere.yaml", "--yes")
+def test_a_file_that_cannot_be_read_is_refused(ipam: Keyboard, tmp_path: Path) -> None:
+    """It is named with the reason, as by an import: the words are right, and something else is wrong."""
+    (tmp_path / "plan.yaml").write_bytes(b"\xff")
+    for command in ("apply", "import"):
+        told = ipam.refused(command, "nowhere.txt")
+        assert told == "refused: nowhere.txt cannot be read: No such file or directory."
+        assert f"{tmp_path} cannot be read: Is a directory." in ipam.refused(command, str(tmp_path))
+    assert "no text in UTF-8" in ipam.refused("apply", str(tmp_path / "plan.yaml"))

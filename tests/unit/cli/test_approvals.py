@@ -73,6 +73,9 @@ def test_an_approved_request_goes_on(ipam: Keyboard, desk: Desk, large: Allocate
     told = {each["event"]: each["cause"] for each in ipam.json("history", STACK)}
     assert told.keys() == {"approval-asked", "approved", "redelivered"}
     assert told["approved"] == f"ipam command line, {ADMINISTRATOR}"
+    noted = {each["event"]: each["note"] for each in ipam.json("history", STACK)}
+    assert noted == {"approval-asked": None, "approved": "agreed", "redelivered": None}
+    assert "agreed" in ipam("history", STACK)
     check(desk.store)
 
 

@@ -61,7 +61,8 @@ def actions(ipam: Keyboard) -> set[str]:
     writes = {f"{kind}Item" for operation in operations for kind in WRITES.of(operation)}
     used = {f"dynamodb:{action}" for action in reads | writes}
     used |= {"lambda:InvokeFunction"} if ipam.desk.outside.redelivery.taken else set()
-    used |= {"sts:AssumeRole"} if ipam.desk.outside.stacks.asked else set()
+    members = (ipam.desk.outside.stacks, ipam.desk.outside.networks)
+    used |= {"sts:AssumeRole"} if any(each.asked for each in members) else set()
     used |= {"secretsmanager:GetSecretValue"} if ipam.keys_read else set()
     return used | {f"lambda:{call}" for asked in ipam.desk.outside.aliases.asked for call in CALLS[asked]}
 
@@ -123,6 +124,7 @@ def world(ipam: Keyboard, vpcs: Pool, desk: Desk, tmp_path: Path) -> World:
     desk.tenant("333333333333")
     desk.clock.advance(1)
     desk.outside.aliases.asked.clear()
+    desk.outside.networks.asked.clear()
     networks, plan = tmp_path / "networks.csv", tmp_path / "plan.yaml"
     networks.write_text("cidr,pool,account\n10.0.60.0/24,vpcs,222222222222\n172.16.0.0/23,open,\n")
     plan.write_text(WANTED)
@@ -156,8 +158,17 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
     "release": [("{allocation}", "--yes"), ("172.16.9.0/24", "--yes")],
     "renew": [("172.16.9.0/24",)],
     "approve": [(), ("{approval}",)],
-    "find": [("10.0.0.1",), ("10.0.9.9",), ("10.0.0.0/16",), ("{allocation}",), ("{preview}",)],
-    "history": [("vpcs",), ("vpcs", "10.0.0.0/24", "--exact")],
+    "find": [
+        ("10.0.0.1",),
+        ("shop",),
+        ("env=prod",),
+        ("10.0.9.9",),
+        ("10.0.0.0/16",),
+        ("{allocation}",),
+        ("{preview}",),
+    ],
+    "history": [("vpcs",), ("vpcs", "10.0.0.0/24", "--exact"), ("10.0.0.0/24",)],
+    "attempts": [(), (ACCOUNT, "--days", "2")],
     "export": [()],
     "import": [("{networks}",)],
     "apply": [("{plan}", "--yes")],
@@ -228,6 +239,7 @@ KINDS: dict[str, type] = {
     "tenant key, tenant rotate": rows.KeyRow,
     "find": rows.FoundRow,
     "history": rows.HistoryRow,
+    "attempts": rows.AttemptRow,
     "doctor": rows.FindingRow,
     "import": ImportRow,
     "apply": StepRow,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.faults import Around
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ipam.domain.pool import Pool
     from ipam.services.ports import Store
@@ -123,6 +125,43 @@ def test_ids_are_found(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
     assert ipam("find", f"{STACK}0") == f"{STACK}0 holds nothing\n"
 
 
+def test_words_and_tags_are_found(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
+    """A word of the description, of who holds it and of what it is called there, an account, and a whole tag."""
+    first = desk.request("Front", 24, pool=vpcs, description="Shop, the blue one")
+    desk.allocate(replace(first, tags=(("env", "prod"), ("team", "a b"))))
+    ipam("allocate", "vpcs", "-n", "24", "--token", "printers")
+    for word in ("BLUE", "front", "net", ACCOUNT, "env=prod", "team=a b"):
+        (here,) = ipam.json("find", word)
+        assert (here["position"], here["cidr"], here["state"], here["pool"]) == (
+            "here",
+            "10.0.0.0/24",
+            "allocated",
+            "vpcs",
+        )
+    assert [each["cidr"] for each in ipam.json("find", "printers")] == ["10.0.1.0/24"]
+    for word in ("cloudformation", "env=pro", "violet"):
+        assert ipam.json("find", word) == []
+    assert "Shop, the blue one" in ipam("find", "blue")
+    assert ipam("find", "violet") == "none\n"
+    assert set(ipam.calls) == {"plan", "owners", "allocations"}
+    assert ipam.json("find", "vpcs") == ipam.json("find", vpcs.pool_id)
+
+
+def test_a_vpc_is_found(ipam: Keyboard, vpcs: Pool, desk: Desk, tmp_path: Path) -> None:
+    """By its id: as the holder of an imported network, and as the network that a subnet pool divides."""
+    networks = tmp_path / "networks.csv"
+    networks.write_text("cidr,pool,holder_id\n10.0.64.0/24,vpcs,vpc-0a1b2c3d4e5f60718\n")
+    ipam("import", str(networks))
+    assert ipam.json("find", "vpc-0a1b2c3d4e5f60718")[0]["cidr"] == "10.0.64.0/24"
+    assert ipam("find", "vpc-0a1b2c3d4e5f60718").startswith("10.0.64.0/24: allocated, pool vpcs\n")
+    desk.allocate(desk.request("Net", cidr="10.0.0.0/24", pool=vpcs))
+    divided = ("--source-vpc", "vpc-00000000000000001", "--vpc-owner", ACCOUNT, "--locale", "eu-central-1")
+    ipam("pool", "create", "subnets", "--source", "vpcs", *divided)
+    ipam("cidr", "provision", "subnets", "10.0.0.0/24")
+    (here,) = ipam.json("find", "vpc-00000000000000001")
+    assert (here["cidr"], here["divided_by"]) == ("10.0.0.0/24", "subnets")
+
+
 def test_what_is_not_there_is_refused(ipam: Keyboard, vpcs: Pool) -> None:
     """An unknown id is refused with the next step; a word that is neither address nor id is wrong use."""
     del vpcs
@@ -130,7 +169,8 @@ def test_what_is_not_there_is_refused(ipam: Keyboard, vpcs: Pool) -> None:
     assert "`ipam pool list`" in ipam.refused("find", f"ipam-pool-{'0' * 17}")
     assert "10.0.0.0/24" in ipam.refused("find", "10.0.0.5/24")
     assert "32 hexadecimal digits" in ipam.misused("find", "ipam-pool-alloc-x")
-    assert "no address" in ipam.misused("find", "shop")
+    assert "no address" in ipam.misused("find", "10.0.0.256")
+    assert "it is empty" in ipam.misused("find", " ")
     assert "write fd00::1" in ipam.misused("find", "FD00::1")
 
 

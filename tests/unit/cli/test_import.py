@@ -376,7 +376,7 @@ def test_an_export_of_netbox_is_imported(ipam: Keyboard, vpcs: Pool, desk: Desk,
         f"netbox:tenant=Shop ({ACCOUNT})",
         "netbox:vlan=web (100)",
     ]
-    assert (ops["cidr"], ops["account"]) == ("10.0.2.0/24", "")
+    assert (ops["cidr"], ops["account"]) == ("10.0.2.0/24", None)
     assert desk.held(blue.pool_id) == ["10.0.2.0/24"]
     assert vpcs.name == front["pool"]
 

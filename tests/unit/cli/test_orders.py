@@ -65,13 +65,21 @@ def test_a_token_is_for_one_order(ipam: Keyboard, vpcs: Pool, desk: Desk) -> Non
     assert second["outcome"] == "allocated"
 
 
+def test_what_is_allocated_can_be_imported(ipam: Keyboard, vpcs: Pool) -> None:
+    """The limits of words are those of an import, so that an export is read by one."""
+    del vpcs
+    assert "it has 300 characters" in ipam.misused("allocate", "vpcs", "-n", "24", "--description", "x" * 300)
+    assert "at most 128 characters" in ipam.misused("preview", "vpcs", "-n", "24", "--tag", f"{'k' * 129}=v")
+    ipam("allocate", "vpcs", "-n", "24", "--description", "x" * 255)
+
+
 def test_pools_are_tried_in_their_order(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
     """The first pool with room serves, and it is said which were passed over, and why."""
     small = desk.pool(NewPool("small", vpcs.scope_id, locale=REGION), "172.16.0.0/28")
     told = ipam.json("allocate", "small", "vpcs", "-n", "24")
     assert (told["pool"], told["passed_over"]) == ("vpcs", ["small:PoolExhausted"])
     assert ipam.json("allocate", small.pool_id, "vpcs", "-n", "28")["pool"] == "small"
-    assert "Pool small was passed over: PoolExhausted." in ipam.run("allocate", "small", "vpcs", "-n", "24").stderr
+    assert "Pool small was passed over: it has no room." in ipam.run("allocate", "small", "vpcs", "-n", "24").stderr
 
 
 def test_pools_are_chosen_by_what_they_are(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
@@ -85,6 +93,41 @@ def test_pools_are_chosen_by_what_they_are(ipam: Keyboard, vpcs: Pool, desk: Des
     assert "IPv6" in ipam.refused("allocate", "--locale", REGION, "--family", "ipv6", "-n", "56")
     assert "--locale" in ipam.misused("allocate", "-n", "24")
     assert "eu-central-1, eu-west-1" in ipam.misused("allocate", "vpcs", "tagged", "-n", "24")
+
+
+def test_pools_of_one_scope_are_chosen_among(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
+    """Of the default one; where that has none, whoever asks has to name a pool."""
+    for name in ("lab", "branch"):
+        scope = desk.scope(f"the {name}")
+        desk.pool(NewPool(f"a {name}", scope, locale=REGION), "10.0.0.0/16")
+        desk.pool(NewPool(name, scope, locale="eu-west-1"), "10.1.0.0/16")
+    for command in ("allocate", "preview"):
+        assert ipam.json(command, "--locale", REGION, "--type", "vpc", "-n", "24")["pool"] == vpcs.name
+        told = ipam.refused(command, "--locale", "eu-west-1", "--type", "vpc", "-n", "24")
+        assert '"the branch", "the lab"' in told and "Name pools" in told
+        assert ipam.json(command, "lab", "-n", "24")["pool"] == "lab"
+
+
+def test_each_of_the_pools_says_why_not(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
+    """The first refusal that tells something in full, the others in short."""
+    desk.pool(NewPool("small", vpcs.scope_id, locale=REGION), "172.16.0.0/28")
+    told = ipam.refused("allocate", "small", "vpcs", "-n", "12", "--type", "vpc")
+    assert told.startswith('refused: Pool "small" has no free /12')
+    assert told.endswith('As to the others: "vpcs" has no room.')
+
+
+def test_limits_that_leave_nothing_are_named(ipam: Keyboard, vpcs: Pool) -> None:
+    """A free pool is not said to be full."""
+    ipam("pool", "edit", "vpcs", "--disallow", "10.0.0.0/16", "--disallow", "10.1.0.0/16")
+    told = ipam.refused("allocate", "vpcs", "-n", "24", "--type", "vpc")
+    assert "AllowedCidrs and DisallowedCidrs of the pool" in told
+    del vpcs
+
+
+def test_a_length_that_no_address_has_is_named(ipam: Keyboard, vpcs: Pool) -> None:
+    """In words that are not those of the engine."""
+    del vpcs
+    assert "has no /99: its netmask lengths end at 32" in ipam.refused("cidr", "provision", "vpcs", "/99")
 
 
 def test_what_is_left_open_is_the_pools(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:

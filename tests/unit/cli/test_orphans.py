@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ipam.domain.errors import ServiceUnavailableError
 from ipam.services.orphans import seek_orphans
 from tests.builders import ACCOUNT, STACK
 from tests.invariants import check
@@ -26,6 +27,7 @@ def lost(desk: Desk, vpcs: Pool) -> list[Grant]:
     desk.outside.stacks.can_ask = True
     grants = [desk.allocate(desk.request("Net", 24, stack=each, pool=vpcs)).grant for each in (STACK, OTHER)]
     desk.outside.stacks.standings |= {STACK: "gone", OTHER: "deleting-failed"}
+    desk.outside.stacks.resources[OTHER, "Net"] = ""
     desk.clock.advance(2 * DAY)
     assert seek_orphans(desk.ports, desk.deadline).found == 2
     return grants
@@ -42,6 +44,7 @@ def test_they_are_listed(ipam: Keyboard, lost: list[Grant]) -> None:
         "resource": "Net",
         "since": "2027-01-17T08:01:00.000Z",
         "why": "stack-gone",
+        "used_by": None,
         "allocation_id": lost[0].allocation_id,
         "holder_id": STACK,
         "pool_id": lost[0].pool_id,
@@ -129,3 +132,29 @@ def test_too_much_asked_is_one_refusal(ipam: Keyboard, lost: list[Grant], vpcs: 
     done = ipam.run("orphans", "release", "--all", "--yes")
     assert done.exit_code == 1 and "did not answer (Throttling)" in done.stderr
     assert desk.held(vpcs.pool_id) == [str(lost[0].cidr)]
+
+
+def test_what_still_uses_them_is_shown(ipam: Keyboard, lost: list[Grant], desk: Desk) -> None:
+    """By the ids of VPCs and subnets, some of them; what nobody says is a question mark."""
+    networks = desk.outside.networks
+    for number in range(4):
+        networks.put(f"vpc-{number}", f"10.0.1.{number * 16}/28", of=OTHER)
+    assert [row["used_by"] for row in ipam.json("orphans")] == [None, "vpc-0, vpc-1, vpc-2 and 1 more"]
+    assert "vpc-0, vpc-1" in ipam("orphans") and "used by" in ipam("orphans")
+    networks.closed = "AccessDenied"
+    assert [row["used_by"] for row in ipam.json("orphans")] == ["?", "?"]
+    networks.closed, networks.fault = "", ServiceUnavailableError("Amazon EC2", "RequestLimitExceeded")
+    assert [row["used_by"] for row in ipam.json("orphans")] == ["?", "?"]
+    del lost
+
+
+def test_what_is_in_use_stays_unless_that_is_said(ipam: Keyboard, lost: list[Grant], vpcs: Pool, desk: Desk) -> None:
+    """The others go; `--in-use` takes it back all the same."""
+    desk.outside.networks.put("vpc-1", "10.0.0.0/24", of=STACK)
+    done = ipam.run("orphans", "release", "--all", "--yes")
+    assert done.exit_code == 1 and "10.0.0.0/24 is in use by vpc-1, account 111122223333" in done.stderr
+    assert "--in-use" in done.stderr and "refused: 1 of 2 were not released." in done.stderr
+    assert desk.held(vpcs.pool_id) == ["10.0.0.0/24"]
+    ipam("orphans", "release", lost[0].allocation_id, "--in-use", "--yes")
+    assert desk.held(vpcs.pool_id) == []
+    check(desk.store)

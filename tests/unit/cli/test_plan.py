@@ -98,12 +98,25 @@ def test_cidrs_are_listed_with_their_origin(ipam: Keyboard, vpcs: Pool) -> None:
 
 
 def test_the_plan_is_drawn(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
-    """The tree has every pool under its source; with a pool, its allocations follow, whatever stands in them."""
+    """The tree has every pool under its source; of a pool that is named, its own part and its allocations."""
     desk.allocate(desk.request(length=24, pool=vpcs, description="[/bold] \x1b[31mred"))
+    whole = ipam("plan", "show")
+    assert whole.index("private scope") < whole.index("corporate") < whole.index("vpcs")
     drawn = ipam("plan", "show", "vpcs")
-    assert drawn.index("private scope") < drawn.index("corporate") < drawn.index("vpcs")
+    assert drawn.startswith("vpcs  eu-central-1  10.0.0.0/16") and "corporate" not in drawn
     assert "[/bold]  [31mred" in drawn
     assert "\x1b" not in drawn
+    above = ipam("plan", "show", "corporate")
+    assert above.index("corporate") < above.index("vpcs") < above.index("allocations of corporate")
+
+
+def test_a_bar_is_read_without_colours(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
+    """What is filled is drawn otherwise than what is not, and a little is seen."""
+    assert f"{'░' * 10} 0.0% allocated" in ipam("plan", "show", "vpcs")
+    desk.allocate(desk.request(cidr="10.0.0.0/24", pool=vpcs))
+    assert f"█{'░' * 9} 0.4% allocated" in ipam("plan", "show", "vpcs")
+    desk.allocate(desk.request("Half", cidr="10.0.128.0/17", pool=vpcs))
+    assert f"{'█' * 5}{'░' * 5} 50.4% allocated" in ipam("plan", "show", "vpcs")
 
 
 def test_the_form_is_said_before_or_after_the_command(ipam: Keyboard, vpcs: Pool) -> None:

@@ -127,6 +127,7 @@ REFUSED = {
     "scopes: {private: {pools: {a: {shared_with: [me]}}}}": ("line 1, column 46", "no account"),
     "scopes: {private: {pools: {a: {source_resource: {owner: x}}}}}": ("line 1, column 49", "no 'resource_id'"),
     "scopes: {private: {pools: {a: {description: [x]}}}}": ("line 1, column 45", "not a text"),
+    f"scopes: {{private: {{description: {'x' * 256}}}}}": ("line 1, column 33", "it has 256 characters"),
     'scopes: {private: {description: "a\\e[31m"}}': ("line 1, column 33", "control character"),
     "scopes: &all\n  private:\n    pools: *all": ("line", ""),
     "scopes: {p: {pools: {a: {pools: &x {b: {pools: *x}}}}}}": ("line 1, column 1", "contains itself"),
@@ -146,6 +147,9 @@ def test_what_no_plan_can_say_is_refused_with_its_place(text: str) -> None:
 
 CONTRADICTIONS = {
     "a name twice": ("scopes: {s: {pools: {a: {}, b: {pools: {a: {}}}}}}", "taken"),
+    "a scope without a name": ("scopes: {'': {}}", "a name is not empty"),
+    "a pool without a name": ("scopes: {s: {pools: {'': {}}}}", "a name is not empty"),
+    "a Locale that is no Region": ("scopes: {s: {pools: {a: {locale: eu-centrl-1}}}}", "not a Region"),
     "a scope's name for a pool": ("scopes: {s: {pools: {s: {}}}}", "taken"),
     "minimum above maximum": (
         "scopes: {s: {pools: {a: {rules: {min_netmask_length: 24, max_netmask_length: 16}}}}}",

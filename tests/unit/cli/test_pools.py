@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from ipam.domain.pool import AllocationRules, Quota, SourceResource
 from ipam.entrypoints.cli import cascade
 from ipam.services.pools import NewPool
@@ -13,8 +15,6 @@ from tests.invariants import check
 from tests.unit.cli.conftest import ADMINISTRATOR
 
 if TYPE_CHECKING:
-    import pytest
-
     from ipam.domain.pool import Pool
     from tests.builders import Desk
     from tests.unit.cli.conftest import Keyboard
@@ -94,6 +94,8 @@ def test_only_what_is_given_changes(ipam: Keyboard, vpcs: Pool, desk: Desk) -> N
     )
     told = sorted(each["event"] for each in ipam.json("history", "fuller"))
     assert told == ["pool-changed", "pool-changed", "pool-created"]
+    notes = [each["note"] for each in ipam.json("history", "fuller") if each["event"] == "pool-changed"]
+    assert "name: " in notes[1] and " -> fuller; " in notes[1] and "allocation_min_netmask_length" not in notes[1]
     check(desk.store)
     del vpcs
 
@@ -126,21 +128,64 @@ def test_a_wrong_pool_is_refused(ipam: Keyboard, vpcs: Pool) -> None:
         (("--scope", "nix"), "`ipam scope list`"),
     ):
         assert told in ipam.refused(*create, *words)
-    for words, told in (
+    wrong: list[tuple[tuple[str, ...], str]] = [
         (("--share", "everybody"), "no account"),
         (("--tag", "env"), "KEY=VALUE"),
         (("--lease", "soon"), "no time"),
         (("--source-vpc", "vpc-0123456789abcdef0"), "with its account"),
         (("--source-vpc", "10.0.0.0/16", "--vpc-owner", ACCOUNT), "id of a VPC"),
         (("--vpc-ipam-pool", "x"), "Amazon VPC IPAM pool"),
-        (("--cooling-seconds", "-1"), "greater than or equal to 0"),
-    ):
-        assert told in ipam.misused(*create, *words)
+        (("--cooling-seconds", "-1"), "'-1' is not a whole number from 0"),
+        (("--default", "abc"), "'abc' is no netmask length"),
+        (("--max", "129"), "'129' is no netmask length"),
+        (("--max-units", "many"), "'many' is not a whole number from 0"),
+        (("--description", "x" * 256), "it has 256 characters"),
+        (("--description", "\x1b[1m"), "control character"),
+        (("--tag", f"{'k' * 129}=v"), "at most 128 characters"),
+        (("--tag", f"k={'v' * 257}"), "at most 128 characters, a value 256"),
+        (tuple(word for number in range(51) for word in ("--tag", f"{number}=x")), "at most 50"),
+    ]
+    for said, why in wrong:
+        assert why in ipam.misused(*create, *said)
     assert "say what to change" in ipam.misused("pool", "edit", "vpcs")
     assert "name" in ipam.refused("pool", "edit", "vpcs", "--name", "corporate")
     assert "AllocationMinNetmaskLength" in ipam.refused("pool", "edit", "vpcs", "--min", "24", "--max", "20")
     assert [pool["name"] for pool in ipam.json("pool", "list")] == ["corporate", "vpcs"]
     del vpcs
+
+
+@pytest.mark.parametrize(
+    "words", [("pool", "create", ""), ("pool", "edit", "vpcs", "--name", " "), ("scope", "create", "")]
+)
+def test_what_has_no_name_is_refused(ipam: Keyboard, vpcs: Pool, words: tuple[str, ...]) -> None:
+    """Nobody could name it."""
+    del vpcs
+    assert "a name is not empty" in ipam.refused(*words)
+    assert len(ipam.json("pool", "list")) == 2
+
+
+@pytest.mark.parametrize("locale", ["eu-centrl-1", "nowhere-1", "eu-central"])
+def test_a_locale_that_is_no_region_is_refused(ipam: Keyboard, vpcs: Pool, locale: str) -> None:
+    """It could never be changed."""
+    del vpcs
+    assert f'Locale "{locale}" is refused' in ipam.refused("pool", "create", "more", "--locale", locale)
+    assert len(ipam.json("pool", "list")) == 2
+
+
+def test_a_region_that_nobody_knows_is_pointed_out(ipam: Keyboard, vpcs: Pool) -> None:
+    """It may be newer than this version, so it is taken; one that is known is not worth a word."""
+    del vpcs
+    told = ipam.run("pool", "create", "new", "--locale", "eu-central-9").stderr
+    assert "No Region eu-central-9 is known" in told and "`ipam pool delete new`" in told
+    for words in (("--locale", "eu-central-2"), ()):
+        assert ipam.run("pool", "create", f"known {len(words)}", *words).stderr == ""
+
+
+def test_a_changed_rule_is_said_to_take_a_moment(ipam: Keyboard, vpcs: Pool) -> None:
+    """On standard error: who closes a pool has to know for how long it stays open."""
+    done = ipam.run("pool", "edit", "vpcs", "--share", ACCOUNT)
+    assert done.stdout == f"{vpcs.pool_id}\n"
+    assert "within 30 seconds" in done.stderr
 
 
 def test_the_private_scope_is_meant(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:

@@ -4,9 +4,15 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
-from ipam.domain.errors import ContendedError, NameTakenError, StoreUnavailableError
+from ipam.domain.errors import (
+    BlueprintError,
+    ContendedError,
+    NameTakenError,
+    ServiceUnavailableError,
+    StoreUnavailableError,
+)
 from ipam.entrypoints.cli import context
 from ipam.entrypoints.cli.refusals import refusal
 from ipam.services.pools import NewPool
@@ -42,7 +48,7 @@ def test_a_cooling_block_is_refused_with_its_end(ipam: Keyboard, vpcs: Pool, des
     gone = desk.allocate(desk.request(length=24, pool=vpcs)).grant
     desk.release("Net", gone.allocation_id)
     told = ipam.refused("cidr", "provision", "below", "10.0.0.0/24")
-    assert "is cooling until 2027-01-15 08:02 UTC. Try again then" in told
+    assert "is cooling until 2027-01-15 08:02:00 UTC. Try again then" in told
 
 
 def test_wrong_use_is_told_apart(ipam: Keyboard) -> None:
@@ -71,6 +77,53 @@ def test_what_aws_refuses_is_a_refusal(ipam: Keyboard, monkeypatch: pytest.Monke
     monkeypatch.setattr(context, "ports", fail)
     told = ipam.refused("pool", "list")
     assert str(error) in told and "AWS_PROFILE" in told
+
+
+def nothing_there(operation: str) -> ClientError:
+    """What AWS answers of a table, or of a secret, that there is not."""
+    return ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": "not found"}}, operation)
+
+
+@pytest.mark.parametrize(
+    ("operation", "told"),
+    [
+        ("Query", 'There is no table "addresses" in eu-central-1. Check IPAM_TABLE_NAME, AWS_REGION and AWS_PROFILE.'),
+        ("GetSecretValue", 'There is no secret "key" in eu-central-1. Check IPAM_MASTER_KEY_SECRET, AWS_REGION and'),
+        ("GetFunction", "not found. Check credentials, AWS_PROFILE"),
+    ],
+)
+def test_what_is_not_there_is_named_with_its_setting(
+    ipam: Keyboard, monkeypatch: pytest.MonkeyPatch, operation: str, told: str
+) -> None:
+    """The table, or the secret, its Region, and the variable that says which it is."""
+    monkeypatch.setenv("IPAM_TABLE_NAME", "addresses")
+    monkeypatch.setenv("IPAM_MASTER_KEY_SECRET", "key")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+
+    def fail() -> Any:
+        raise nothing_there(operation)
+
+    monkeypatch.setattr(context, "ports", fail)
+    assert told in ipam.refused("pool", "list")
+
+
+def test_where_nobody_answers_is_named(ipam: Keyboard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint that is down, such as that of a local twin, stands in the refusal."""
+    unreached = EndpointConnectionError(endpoint_url="http://127.0.0.1:9/")
+
+    for kind in (StoreUnavailableError("EndpointConnectionError"), ServiceUnavailableError("AWS Lambda", "x")):
+
+        def fail(error: Exception = kind) -> Any:
+            raise error from unreached
+
+        monkeypatch.setattr(context, "ports", fail)
+        assert " did not answer at http://127.0.0.1:9/ (" in ipam.refused("pool", "list")
+
+
+def test_a_question_ends_a_refusal() -> None:
+    """Nothing stands behind its mark."""
+    assert refusal(BlueprintError("line 1", "'a'", "no such key; is it 'b'?")).endswith("is it 'b'?")
+    assert refusal(BlueprintError("line 1", "'a'", "no such key")).endswith("no such key.")
 
 
 def test_a_fault_of_ours_is_not_disguised(ipam: Keyboard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ipam.domain.errors import ServiceUnavailableError
 from ipam.domain.pool import SourceResource
 from ipam.entrypoints.cli import releases
 from ipam.services.pools import NewPool, edit_pool
@@ -119,7 +120,7 @@ def test_what_is_not_there_is_refused(ipam: Keyboard, vpcs: Pool, desk: Desk, po
     assert "vpcs, other. Say one with --pool" in ipam.refused("release", "10.0.0.0/24", "--yes")
     ipam("release", "10.0.0.0/24", "--pool", "vpcs", "--yes")
     assert desk.held(other.pool_id) == ["10.0.0.0/24"]
-    assert "cooling until 2027-01-15 08:02 UTC" in ipam.refused("release", grant.allocation_id, "--yes")
+    assert "cooling until 2027-01-15 08:02:00 UTC" in ipam.refused("release", grant.allocation_id, "--yes")
     check(desk.store)
 
 
@@ -163,7 +164,7 @@ def test_a_lease_is_renewed(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
     desk.clock.advance(86400)
     done = ipam.run("renew", grant.allocation_id)
     assert done.stdout == f"10.0.0.0/24 {grant.allocation_id}\n"
-    assert "Its lease ends 2027-02-15 08:01 UTC." in done.stderr
+    assert "Its lease ends 2027-02-15 08:01:00 UTC." in done.stderr
     until = grant.expires + 86_400_000
     lease = desk.store.lease(vpcs.pool_id, grant.cidr)
     assert lease is not None and lease.until == until == desk.record().grants[0].expires
@@ -190,3 +191,18 @@ def test_what_has_no_lease_is_not_renewed(ipam: Keyboard, vpcs: Pool, desk: Desk
     ipam("pool", "edit", "vpcs", "--clear", "lease")
     assert "--for" in ipam.refused("renew", "10.0.0.0/24")
     assert ipam.json("renew", "10.0.0.0/24", "--for", "90d")["expires"] == "2027-04-15T08:01:00.000Z"
+
+
+def test_what_a_network_still_uses_stays_unless_that_is_said(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
+    """Where the stack's account can be asked; `--in-use` does not ask."""
+    desk.allocate(desk.request("Net", 24, pool=vpcs))
+    desk.outside.networks.put("vpc-1", "10.0.0.0/24", of=STACK)
+    refused = ipam.refused("release", "10.0.0.0/24", "--yes")
+    assert "10.0.0.0/24 is in use by vpc-1, account 111122223333, eu-central-1." in refused
+    assert "--in-use" in refused
+    desk.outside.networks.fault = ServiceUnavailableError("Amazon EC2", "RequestLimitExceeded")
+    assert "did not answer" in ipam.refused("release", "10.0.0.0/24", "--yes")
+    assert desk.held(vpcs.pool_id) == ["10.0.0.0/24"]
+    ipam("release", "10.0.0.0/24", "--in-use", "--yes")
+    assert desk.held(vpcs.pool_id) == []
+    check(desk.store)

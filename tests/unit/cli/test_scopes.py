@@ -20,7 +20,7 @@ def test_a_scope_is_edited(ipam: Keyboard, desk: Desk) -> None:
     shown = ipam.json("scope", "show", "lab")
     assert (shown["description"], shown["tags"], shown["is_default"]) == ("inside", ["a=1", "b=3"], False)
     edited = ipam.json("scope", "edit", scope_id, "--name", "laboratory", "--description", "", "--clear", "tag")
-    assert (edited["name"], edited["description"], edited["tags"]) == ("laboratory", "", [])
+    assert (edited["name"], edited["description"], edited["tags"]) == ("laboratory", None, [])
     assert ipam.csv("scope", "show", "laboratory")[0]["is_default"] == "false"
     assert "no scope" in ipam.refused("scope", "show", "lab")
     assert "say what to change" in ipam.misused("scope", "edit", "laboratory")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ipam.domain.authorization import derive
+from ipam.domain.errors import NotSetUpError
 from ipam.services.pools import NewPool
+from ipam.services.ports import NoAliases
 from tests.builders import ACCOUNT, REGION
 from tests.unit.cli.conftest import ADMINISTRATOR, MASTER_KEY
 
@@ -61,10 +63,11 @@ def test_an_account_is_let_in(ipam: Keyboard, desk: Desk) -> None:
         "previous_key_until": None,
         "created": "2027-01-15T08:00:00.000Z",
         "service_token": token,
+        "service_tokens": [token],
     }
     (record,) = desk.store.audit(ACCOUNT)
     assert (record.event, record.cause) == ("tenant-added", f"ipam command line, {ADMINISTRATOR}")
-    assert ipam.json("tenant", "add", ACCOUNT, "--name", "")["name"] == ""
+    assert ipam.json("tenant", "add", ACCOUNT, "--name", "")["name"] is None
 
 
 def test_a_tenant_that_holds_nothing_is_listed(ipam: Keyboard, vpcs: Pool) -> None:
@@ -121,6 +124,52 @@ def test_limits_of_a_pool_that_is_not_there_are_refused(ipam: Keyboard, desk: De
     assert desk.store.plan().tenants == {}
 
 
+def test_an_account_is_let_in_everywhere_by_one_command(ipam: Keyboard, desk: Desk) -> None:
+    """A ServiceToken for each Region, home's first: when it is let in, in the list, and when it is shown."""
+    home = desk.outside.aliases
+    tokens = [doors.service_token(ACCOUNT) for doors in (home, home.elsewhere("us-east-1"))]
+    assert ipam("tenant", "add", ACCOUNT).splitlines() == tokens
+    added = ipam.json("tenant", "add", ACCOUNT)
+    assert (added["service_token"], added["service_tokens"]) == (tokens[0], tokens)
+    (row,) = ipam.json("tenant", "list")
+    assert row["service_tokens"] == tokens
+    (line,) = ipam.csv("tenant", "show", ACCOUNT)
+    assert line["service_tokens"].split() == tokens
+    shown = ipam.run("tenant", "show", ACCOUNT)
+    assert shown.stderr.splitlines() == [f"ServiceToken {token}" for token in tokens]
+    assert "arn:" not in shown.stdout
+
+
+def test_a_region_that_fails_is_named(ipam: Keyboard, desk: Desk) -> None:
+    """Whether the account comes or goes; the others are done, and the same command does the rest."""
+    home = desk.outside.aliases
+    there = home.elsewhere("us-east-1")
+    there.shut = True
+    assert "AWS Lambda in us-east-1 did not answer" in ipam.refused("tenant", "add", ACCOUNT)
+    assert (home.open, there.open) == ({ACCOUNT: 1}, {})
+    there.shut = False
+    ipam("tenant", "add", ACCOUNT)
+    there.shut = True
+    assert "AWS Lambda in us-east-1 did not answer" in ipam.refused("tenant", "remove", ACCOUNT, "--yes")
+    assert (home.open, there.open) == ({}, {ACCOUNT: 1})
+    assert ipam.json("tenant", "list")[0]["standing"] == "leaving"
+    there.shut = False
+    ipam("tenant", "remove", ACCOUNT, "--yes")
+    assert there.open == {} and ipam.json("tenant", "list") == []
+
+
+def test_who_does_not_know_the_function_still_sees_tenants(
+    ipam: Keyboard, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its ARN, or the right to ask it, there are no ServiceTokens to tell."""
+    ipam("tenant", "add", ACCOUNT)
+    monkeypatch.setattr(desk.outside.aliases, "regions", NoAliases().regions)
+    (row,) = ipam.json("tenant", "list")
+    assert (row["account"], row["service_tokens"]) == (ACCOUNT, [])
+    assert ipam.run("tenant", "show", ACCOUNT).stderr == ""
+    assert "not configured" in ipam.refused("tenant", "add", ACCOUNT)
+
+
 def test_an_alias_that_cannot_be_made_is_told(ipam: Keyboard, desk: Desk) -> None:
     """The same command finishes it."""
     desk.outside.aliases.shut = True
@@ -128,6 +177,25 @@ def test_an_alias_that_cannot_be_made_is_told(ipam: Keyboard, desk: Desk) -> Non
     desk.outside.aliases.shut = False
     ipam("tenant", "add", ACCOUNT)
     assert desk.outside.aliases.open == {ACCOUNT: 1}
+
+
+@pytest.mark.parametrize("command", [("add",), ("remove", "--yes")])
+def test_without_the_function_nothing_is_written(
+    ipam: Keyboard, desk: Desk, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """The refusal names the setting and where its value is to be had."""
+
+    def unknown() -> list[object]:
+        raise NotSetUpError("AWS Lambda", "IPAM_CN_CIDR_FUNCTION is not set")
+
+    desk.tenant(OTHER)
+    monkeypatch.setattr(desk.outside.aliases, "regions", unknown)
+    name, *options = command
+    account = OTHER if name == "remove" else ACCOUNT
+    told = ipam.refused("tenant", name, account, *options)
+    assert "IPAM_CN_CIDR_FUNCTION is not set. Set it to the output CnCidrServiceToken" in told
+    assert {each.standing for each in desk.store.plan().tenants.values()} == {"active"}
+    assert set(desk.store.plan().tenants) == {OTHER}
 
 
 def test_an_account_is_removed_once_it_holds_nothing(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
@@ -143,12 +211,25 @@ def test_an_account_is_removed_once_it_holds_nothing(ipam: Keyboard, vpcs: Pool,
     assert row["standing"] == "leaving"
     desk.release("A", grant.allocation_id)
     done = ipam.json("tenant", "remove", ACCOUNT, "--yes")
-    assert (done["account"], done["standing"], done["service_token"]) == (ACCOUNT, "leaving", None)
+    assert (done["account"], done["standing"], done["service_token"]) == (ACCOUNT, "removed", None)
     assert desk.store.plan().tenants == {} and not desk.outside.aliases.open
     assert ipam.json("tenant", "list") == []
-    assert "`ipam tenant add" in ipam.refused("tenant", "remove", ACCOUNT, "--yes")
+    (row,) = ipam.json("tenant", "list", "--all")
+    assert ipam.json("tenant", "show", ACCOUNT) == [row]
+    assert (row["account"], row["name"], row["standing"], row["key_generation"]) == (ACCOUNT, "shop", "removed", 1)
+    assert "`ipam tenant add" in ipam.refused("tenant", "key", ACCOUNT)
+    assert "is no tenant: there is nothing to remove." in ipam.refused("tenant", "remove", ACCOUNT, "--yes")
     ipam("tenant", "add", OTHER)
     assert ipam("tenant", "remove", OTHER, "--yes") == f"{OTHER}\n"
+
+
+def test_an_account_that_is_back_has_another_key(ipam: Keyboard) -> None:
+    """What it had before opens nothing."""
+    ipam("tenant", "add", ACCOUNT)
+    first = ipam("tenant", "key", ACCOUNT)
+    ipam("tenant", "remove", ACCOUNT, "--yes")
+    assert ipam.json("tenant", "add", ACCOUNT)["key_generation"] == 2
+    assert ipam("tenant", "key", ACCOUNT) != first
 
 
 def test_a_leaving_tenant_of_many_pools_is_told_a_few(ipam: Keyboard, vpcs: Pool, desk: Desk) -> None:
@@ -182,10 +263,14 @@ def test_a_key_is_rotated(ipam: Keyboard, desk: Desk) -> None:
     ipam("tenant", "add", ACCOUNT)
     done = ipam.run("tenant", "rotate", ACCOUNT, "--grace", "2d")
     assert done.stdout.strip() == derive(MASTER_KEY, ACCOUNT, 2)
-    assert "good until 2027-01-17 08:00 UTC" in done.stderr
+    assert "good until 2027-01-17 08:00:00 UTC" in done.stderr
     assert ipam("tenant", "key", ACCOUNT) == done.stdout
     assert "`--no-grace`" in ipam.refused("tenant", "rotate", ACCOUNT)
-    at_once = ipam.run("tenant", "rotate", ACCOUNT, "--no-grace", "-o", "json")
+    assert "good until 2027-01-17 08:00:00 UTC" in ipam.refused("tenant", "rotate", ACCOUNT)
+    assert "Every key that account" in ipam.refused("tenant", "rotate", ACCOUNT, "--no-grace")
+    assert "say --yes" in ipam.refused("tenant", "rotate", ACCOUNT, "--no-grace")
+    assert desk.store.plan().tenants[ACCOUNT].generation == 2
+    at_once = ipam.run("tenant", "rotate", ACCOUNT, "--no-grace", "-o", "json", "--yes")
     assert json.loads(at_once.stdout) == {
         "account": ACCOUNT,
         "authorizationkey": derive(MASTER_KEY, ACCOUNT, 3),
@@ -195,8 +280,11 @@ def test_a_key_is_rotated(ipam: Keyboard, desk: Desk) -> None:
     assert "No other key is good" in at_once.stderr
     assert ipam.json("tenant", "rotate", ACCOUNT)["previous_key_until"] == "2027-02-14T08:00:00.000Z"
     assert "is no tenant" in ipam.refused("tenant", "rotate", OTHER)
-    assert [record.event for record in desk.store.audit(ACCOUNT)].count("tenant-changed") == 3
+    assert [record.event for record in desk.store.audit(ACCOUNT)].count("key-rotated") == 3
     told = [(row["event"], row["cause"]) for row in ipam.json("history", ACCOUNT)]
+    assert [row["note"] for row in ipam.json("history", ACCOUNT) if row["event"] == "tenant-added"] == [
+        "standing: none -> active; key_generation: none -> 1"
+    ]
     assert len(told) == 4 and set(told[1:]) | {told[0]} >= {("tenant-added", f"ipam command line, {ADMINISTRATOR}")}
     assert not any(derive(MASTER_KEY, ACCOUNT, 2) in record.cause for record in desk.store.audit(ACCOUNT))
 

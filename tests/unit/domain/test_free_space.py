@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ipam.domain.cidr import Cidr, spans
 from ipam.domain.errors import SubnetsDoNotFitError
-from ipam.domain.free_space import NO_LIMITS, Limits, carve, join, pack, pick, remainders
+from ipam.domain.free_space import NO_LIMITS, Limits, carve, join, joined, pack, pick, remainders
 from tests.builders import block, blocks
 from tests.strategies import cidrs, parts
 
@@ -137,12 +137,23 @@ def test_joining_undoes_carving(pair: tuple[Cidr, Cidr]) -> None:
     """What was cut, and is free again, becomes the block that it was cut from (I2)."""
     whole, part = pair
     rest = remainders(whole, part)
-    joined: Cidr = part
+    grown: Cidr = part
     for _ in range(1 + len(rest)):
-        joined, swallowed = join(joined, rest, whole)
+        grown, swallowed = join(grown, rest, whole)
         if not swallowed:
             break
-    assert joined == whole
+    assert grown == whole
+    assert joined([*rest, part], [whole]) == [whole]
+
+
+def test_what_is_joined_stays_inside_of_what_is_provisioned() -> None:
+    """Buddies of all sizes become one; what lies side by side without being buddies does not, nor do two CIDRs."""
+    inside = blocks("10.0.0.0/24", "10.0.1.0/24")
+    halves = blocks("10.0.0.0/25", "10.0.0.128/26", "10.0.0.192/26", "10.0.1.0/25", "10.0.1.128/25")
+    assert sorted(joined(halves, inside)) == inside
+    apart = blocks("10.0.0.64/26", "10.0.0.128/26")
+    assert sorted(joined(apart, inside)) == apart
+    assert joined([], inside) == []
 
 
 @given(cidrs(), st.data())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipam.domain.owner import RETURNED_KEPT, RETURNERS_KEPT, Grant, OwnerRecord, digest
+from ipam.domain.owner import RETURNED_KEPT, RETURNERS_KEPT, SKEW, Grant, OwnerRecord, digest
 from ipam.domain.plan import Ask
 from tests.builders import NOON, REGION, block, owner_key
 
@@ -73,13 +73,32 @@ def test_without_a_fence_nothing_comes_too_late() -> None:
 def test_unaccepted_is_what_a_create_left_unanswered(facts: dict[str, object], *, unaccepted: bool) -> None:
     """Only a Create's allocation, not newer than the Delete and never acknowledged, was not accepted."""
     record = OWNER.with_grant(replace(GRANT, **facts))  # type: ignore[arg-type]
-    assert bool(record.unaccepted(NOON)) == unaccepted
+    assert bool(record.unaccepted("ask-a", NOON)) == unaccepted
+    assert not record.unaccepted("ask-b", NOON)
 
 
 @pytest.mark.parametrize(("at", "ends"), [(NOON - 1, False), (NOON, True), (NOON + 1, True)])
 def test_a_grant_ends_with_no_older_delete(at: int, *, ends: bool) -> None:
     """A Delete that is older than the latest answer is of another life of the allocation."""
     assert GRANT.ends_with(at) == ends
+
+
+@pytest.mark.parametrize(
+    ("at", "ends"), [(NOON - SKEW - 1, False), (NOON - SKEW, True), (NOON - 1, True), (NOON, True)]
+)
+def test_a_delete_that_names_it_may_have_been_signed_by_a_slow_clock(at: int, *, ends: bool) -> None:
+    """Whoever names it was told of it, so a few seconds are of no account; but not across the end of a life."""
+    assert GRANT.ends_by_id(at) == ends
+    again = replace(GRANT, requested=NOON - 9000).taken_up(NOON)
+    assert (again.requested, again.resumed) == (NOON, NOON)
+    assert again.ends_by_id(at) == (at >= NOON)
+    assert not again.ends_by_id(NOON - 9000)
+
+
+@pytest.mark.parametrize("at", [NOON - 1, NOON])
+def test_a_request_that_comes_again_begins_no_life(at: int) -> None:
+    """The Create that made it, delivered again, or an older request, leaves the grant as it is."""
+    assert GRANT.taken_up(at) == GRANT
 
 
 @given(st.lists(st.integers(-9, 9)))

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import boto3
 import pytest
 
 from ipam.domain.errors import (
@@ -11,8 +12,18 @@ from ipam.domain.errors import (
     NoSuchPoolError,
     NoSuchScopeError,
     PoolMismatchError,
+    SeveralScopesError,
 )
-from ipam.domain.plan import Ask, Plan, check_change, check_pool, check_scope_change
+from ipam.domain.plan import (
+    Ask,
+    Plan,
+    check_change,
+    check_name,
+    check_new_pool,
+    check_pool,
+    check_scope_change,
+    is_region,
+)
 from ipam.domain.pool import MAX_DEPTH, AllocationRules, Pool, ProvisionedCidr, Quota, Scope, SourceResource, Space
 from tests.builders import ACCOUNT, NOON, REGION, blocks
 
@@ -74,6 +85,63 @@ def test_a_pool_is_chosen_by_region_and_type() -> None:
         pool("only-subnets", allocation_types=frozenset({"subnet"})),
     ]
     assert plan(*reversed(fitting), *others).candidates(ASK) == fitting
+
+
+@pytest.mark.parametrize(
+    ("scopes", "default"),
+    [
+        ([], None),
+        ([Scope("p", "private", "public", "", NOON)], None),
+        ([OTHER], OTHER),
+        ([OTHER, Scope("p", "public", "public", "", NOON, is_default=True)], OTHER),
+        ([OTHER, PRIVATE], None),
+        ([OTHER, replace(PRIVATE, name="private")], replace(PRIVATE, name="private")),
+        ([OTHER, replace(PRIVATE, is_default=True)], replace(PRIVATE, is_default=True)),
+        ([replace(OTHER, name="private"), replace(PRIVATE, is_default=True)], replace(PRIVATE, is_default=True)),
+        ([replace(OTHER, is_default=True), replace(PRIVATE, is_default=True)], None),
+    ],
+)
+def test_the_default_scope_is_the_one_that_is_meant_unnamed(scopes: list[Scope], default: Scope | None) -> None:
+    """The only private one; of several the one that the plan began with, or else the one that is called so."""
+    assert Plan(tuple(scopes), (), ()).default_scope == default
+
+
+@pytest.mark.parametrize("tags", [(), (("stage", "prod"),)])
+def test_only_pools_of_one_scope_are_chosen_unnamed(tags: tuple[tuple[str, str], ...]) -> None:
+    """Those of the default scope where several have pools that fit; the one that has any, where only one does."""
+    marked = replace(PRIVATE, is_default=True)
+    ask = replace(ASK, pool_tags=tags)
+    lab = pool("a", scope_id=OTHER.scope_id, tags=tags)
+    ours = [pool("b", tags=tags), pool("c", tags=tags)]
+    both = Plan((OTHER, marked), (lab, *ours), ())
+    assert both.asked_for(ask) == both.candidates(ask) == ours
+    for named in (replace(ask, pool_name="a"), replace(ask, pools=("a", "b"))):
+        assert both.asked_for(named)[0] == lab
+    alone = Plan((OTHER, marked), (lab, pool("b", locale="us-east-1", tags=tags)), ())
+    assert alone.asked_for(ask) == [lab]
+
+
+def test_a_scope_is_not_guessed() -> None:
+    """Several scopes with pools that fit, none of them the default one: the request has to name a pool."""
+    third = replace(OTHER, scope_id="ipam-scope-c", name="branch")
+    there = (pool("a", scope_id=OTHER.scope_id), pool("b", scope_id=third.scope_id))
+    for scopes in ((OTHER, third), (OTHER, third, replace(PRIVATE, is_default=True))):
+        with pytest.raises(SeveralScopesError) as refused:
+            Plan(scopes, there, ()).asked_for(ASK)
+        assert refused.value == SeveralScopesError(REGION, "vpc", 4, ("branch", "lab"))
+
+
+def test_what_is_held_may_be_in_any_scope() -> None:
+    """What a stack has of a pool that fits is what it asks for, whatever scope a new block would be of."""
+    lab, far = pool("a", scope_id=OTHER.scope_id), pool("far", locale="us-east-1")
+    both = plan(lab, pool("b"), far)
+    assert both.may_hold(ASK, lab.pool_id)
+    assert both.may_hold(ASK, "ipam-pool-b")
+    assert not both.may_hold(ASK, far.pool_id)
+    assert not both.may_hold(ASK, "ipam-pool-gone")
+    assert both.may_hold(replace(ASK, pool_name="a"), lab.pool_id)
+    assert not both.may_hold(replace(ASK, pool_name="b"), lab.pool_id)
+    assert not both.may_hold(replace(ASK, pools=("b", "far")), far.pool_id)
 
 
 def test_a_pool_that_is_named_is_the_only_one() -> None:
@@ -427,3 +495,52 @@ def test_what_a_scope_is_made_as_does_not_change(facts: dict[str, object], prope
     with pytest.raises(InvalidPoolError) as refused:
         check_scope_change(PRIVATE, replace(PRIVATE, **facts))  # type: ignore[arg-type]
     assert refused.value.property_name == property_name
+
+
+# ---------------------------------------------------------------------------------------------------- names and Regions
+@pytest.mark.parametrize("name", ["", " ", " vpcs", "vpcs ", "a\nb", "a\u2028b", "\x1b[31mred"])
+def test_a_name_can_be_said(name: str) -> None:
+    """It is not empty, and nobody has to guess what is around it or in it."""
+    with pytest.raises(InvalidPoolError) as refused:
+        check_name(name)
+    assert (refused.value.property_name, refused.value.value) == ("Name", name)
+    old = pool("old")
+    with pytest.raises(InvalidPoolError):
+        check_new_pool(replace(old, name=name), plan())
+    with pytest.raises(InvalidPoolError):
+        check_change(old, replace(old, name=name), plan(old))
+    with pytest.raises(InvalidPoolError):
+        check_scope_change(OTHER, replace(OTHER, name=name))
+    odd = replace(old, name=name)
+    check_change(odd, replace(odd, description="it can be edited all the same"), plan(odd))
+    check_scope_change(replace(OTHER, name=name), replace(OTHER, name=name, description="so can a scope"))
+
+
+@pytest.mark.parametrize("name", ["a", "Netze in Köln", "vpc-eu-central-1", "東京"])
+def test_a_name_may_be_of_any_language(name: str) -> None:
+    """Letters and spaces inside it are fine."""
+    check_name(name)
+
+
+@pytest.mark.parametrize(
+    "region", ["eu-centrl-1", "nowhere-1", "eu-central", "eu-central-0", "EU-CENTRAL-1", "eu-central-1a", ""]
+)
+def test_what_is_no_region_is_no_locale_of_a_new_pool(region: str) -> None:
+    """It could not be corrected later; a pool that has one already can be edited all the same."""
+    assert not is_region(region)
+    if region:
+        odd = pool("odd", locale=region)
+        with pytest.raises(InvalidPoolError) as refused:
+            check_new_pool(odd, plan())
+        assert refused.value.property_name == "Locale"
+        check_change(odd, replace(odd, description="words"), plan(odd))
+
+
+def test_every_region_that_the_client_library_knows_has_the_form() -> None:
+    """Of all partitions."""
+    session = boto3.Session()
+    partitions = session.get_available_partitions()
+    known = [name for each in partitions for name in session.get_available_regions("ec2", partition_name=each)]
+    assert len(known) > 30
+    assert [name for name in known if not is_region(name)] == []
+    check_new_pool(pool("new", locale=known[0]), plan())

@@ -162,6 +162,8 @@ def test_whom_a_pool_is_shared_with_is_an_id(said: list[str], read: tuple[str, .
         ({"QuotaAddresses": "many"}, ["QuotaAddresses"]),
         ({"Locale": "Frankfurt"}, ["Locale", "eu-central-1"]),
         ({"Locale": "us-west-2-lax-1a"}, ["Locale", "not a Region"]),
+        ({"Locale": "eu-centrl-1"}, ["Locale", "not a Region"]),
+        ({"Name": ""}, ["Name", "it is empty"]),
         ({"AutoImport": "yes"}, ["AutoImport", "true or false"]),
         ({"AutoImport": "true"}, ["AutoImport", "Locale"]),
         ({"Sticky": "yes"}, ["Sticky", "true or false"]),

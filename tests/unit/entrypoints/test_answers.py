@@ -13,7 +13,7 @@ from ipam.domain.cidr import WIDTHS, Cidr
 from ipam.domain.errors import refusal_name
 from ipam.domain.free_space import pack
 from ipam.domain.owner import Grant
-from ipam.entrypoints.answers import MAX_BODY, Answer, encode, fitted, room, unmade_id
+from ipam.entrypoints.answers import MAX_BODY, Answer, encode, ended, ends_up_to, fitted, room, unmade_id
 from ipam.entrypoints.cn_cidr.get_cn_cidr import MAX_POOL_NAME, GetCnCidr
 from ipam.entrypoints.cn_cidr.order import MAX_SUBNETS
 from ipam.entrypoints.events import MAX_PHYSICAL_ID, parse
@@ -174,3 +174,23 @@ def test_a_failed_creates_id_is_stable_and_its_own() -> None:
     other = parse(event("create_other_account"), PLACE, at(8))
     assert unmade_id("not-allocated", one) == unmade_id("not-allocated", dataclasses.replace(one, request_id="r"))
     assert unmade_id("not-allocated", one) != unmade_id("not-allocated", other)
+
+
+def test_the_delete_of_a_failed_create_is_as_old_as_that() -> None:
+    """Its id says when the Create was made; of any other id, and of a time that is yet to come, nothing is believed."""
+    create = parse(event("bad_mask"), PLACE, at(8))
+    url = dataclasses.replace(create.response_url, signed=None)
+    ids = {
+        unmade_id("not-allocated", create): at(8),
+        unmade_id("not-allocated", dataclasses.replace(create, response_url=url)): at(9),
+        unmade_id("not-allocated", parse(event("create_other_account"), PLACE, at(8))): at(9),
+        f"{unmade_id('not-allocated', create)}0": at(9),
+        "network-GetCnCIDR-1ABCDEFGHIJKL": at(9),
+    }
+    for physical_id, ends in ids.items():
+        sent = event("delete_failed_create", PhysicalResourceId=physical_id)
+        sent["ResponseURL"] = sent["ResponseURL"].replace("T080005Z", "T090000Z")
+        delete = parse(sent, PLACE, at(9))
+        assert ends_up_to(delete) == ends, physical_id
+        assert ended(delete, "unverified-delete") == ("unverified-delete" if ends == at(9) else "nothing-to-release")
+        assert ended(delete, "released") == "released"

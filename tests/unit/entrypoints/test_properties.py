@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipam.domain.cidr import Cidr
-from ipam.domain.errors import PermanentError
+from ipam.domain.errors import PermanentError, SubnetsDoNotFitError
 from ipam.domain.owner import digest
 from ipam.domain.plan import Ask
 from ipam.entrypoints.cn_cidr import dates
@@ -91,8 +91,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"SubnetMasks": "26", "CnCidrMask": "24"}, "SubnetMasks"),
     ({"SubnetMasks": ["26", 26], "CnCidrMask": "24"}, "SubnetMasks"),
     ({"SubnetMasks": ["26,26"], "CnCidrMask": "24"}, "SubnetMasks"),
-    ({"SubnetMasks": ["23"], "CnCidrMask": "24"}, "SubnetMasks"),
-    ({"SubnetMasks": ["25", "25", "32"], "CnCidrMask": "24"}, "SubnetMasks"),
     ({"SubnetMasks": ["32"] * 49, "CnCidrMask": "24"}, "SubnetMasks"),
     ({"Pools": []}, "Pools"),
     ({"Pools": "vpcs"}, "Pools"),
@@ -135,11 +133,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"PreviewSeconds": "59", "Preview": "true"}, "PreviewSeconds"),
     ({"PreviewSeconds": "86401", "Preview": "true"}, "PreviewSeconds"),
     ({"PreviewToken": TOKEN, "Preview": "true"}, "Preview"),
+    ({"Replaceable": "no"}, "Replaceable"),
+    ({"Replaceable": False}, "Replaceable"),
     ({"PreviewToken": TOKEN, "CnCidrMask": "25"}, "CnCidrMask"),
     ({"PreviewToken": TOKEN, "Cidr": "10.0.1.0/24"}, "Cidr"),
     ({"PreviewToken": TOKEN, "AddressFamily": "ipv6"}, "AddressFamily"),
     ({"PreviewToken": TOKEN, "DisallowedCidrs": ["10.0.0.0/8"]}, "PreviewToken"),
-    ({"PreviewToken": TOKEN, "SubnetMasks": ["23"]}, "SubnetMasks"),
     ({"PreviewToken": ""}, "PreviewToken"),
     ({"PreviewToken": 7}, "PreviewToken"),
     ({"PreviewToken": f"{TOKEN} "}, "PreviewToken"),
@@ -159,6 +158,36 @@ def test_a_bad_property_is_refused_by_its_name(values: dict[str, Any], name: str
     assert said.startswith(f"{name} ")
     assert refused.value.remedy
     assert said.isprintable()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"SubnetMasks": ["23"], "CnCidrMask": "24"},
+        {"SubnetMasks": ["25", "25", "32"], "CnCidrMask": "24"},
+        {"PreviewToken": TOKEN, "SubnetMasks": ["23"]},
+    ],
+)
+def test_subnets_that_do_not_fit_are_refused_before_anything_is_allocated(values: dict[str, Any]) -> None:
+    """With the block, the subnets as they are counted, and the block that would do."""
+    with pytest.raises(SubnetsDoNotFitError) as refused:
+        order(values, REGION)
+    assert "Ask for a /23 or larger (CnCidrMask)" in reason(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "such"),
+    [
+        ({"PreviewSeconds": "10", "Preview": "true"}, "60"),
+        ({"PreviewSeconds": "1.5", "Preview": "true"}, "60"),
+        ({"CnCidrMask": "33"}, "24"),
+    ],
+)
+def test_a_number_that_is_refused_is_told_one_that_is_not(values: dict[str, Any], such: str) -> None:
+    """Within the bounds of this very property."""
+    with pytest.raises(InvalidPropertyError) as refused:
+        order(values, REGION)
+    assert refused.value.remedy == f'Write decimal digits only, such as "{such}"'
 
 
 def test_a_description_may_have_lines() -> None:
@@ -188,6 +217,7 @@ def test_tags_are_no_part_of_what_is_asked_for() -> None:
         {"Tags": [{"Key": "team", "Value": "a"}]},
         {"Description": "x"},
         {"PreviewSeconds": "60"},
+        {"Replaceable": "false"},
     ]
     asks = {digest(order(values | more, REGION).ask) for more in [{}, *same]}
     assert len(asks) == 1
@@ -216,6 +246,15 @@ def test_a_preview_is_held_for_an_hour_unless_it_is_said() -> None:
     assert order({"Preview": "true", "PreviewSeconds": "60"}, REGION).preview_seconds == 60
     assert order({"Preview": "true", "PreviewSeconds": "86400"}, REGION).preview_seconds == 86400
     assert order({"Preview": "false"}, REGION) == order({}, REGION)
+
+
+def test_a_block_can_be_replaced_unless_it_is_said() -> None:
+    """Replaceable is true where it is left out."""
+    assert [order(said, REGION).replaceable for said in ({}, {"Replaceable": "true"}, {"Replaceable": "false"})] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_a_token_says_the_block() -> None:

@@ -8,18 +8,42 @@ from ipam.domain import errors as domain
 from ipam.domain.cidr import Cidr
 from ipam.domain.errors import IpamError
 from ipam.entrypoints import errors as door
-from ipam.entrypoints.reasons import MAX_REASON, cut, internal_error, reason
+from ipam.entrypoints.answers import MAX_BODY
+from ipam.entrypoints.reasons import MAX_REASON, MAX_REASONS, cut, internal_error, reason
 from tests.unit.entrypoints.stage import at
 
 LONG = "x" * 255
 IPV6 = Cidr.parse(f"{'ffff:' * 7}fff0/124")
 SLASH24 = Cidr.parse("10.0.0.0/24")
 
+KINDS = {IpamError, domain.PermanentError, domain.TemporaryError}
+"""What errors are told apart by; none of these is ever raised itself."""
+
 EXAMPLES: list[tuple[IpamError, list[str]]] = [
     (domain.MalformedCidrError("10.0.0.1/24", "10.0.0.0/24"), ["10.0.0.1/24", "Write 10.0.0.0/24"]),
     (domain.MalformedCidrError(LONG, None), ["canonical", "Write"]),
-    (domain.SubnetsDoNotFitError(24, (25,) * 48), ["/24", "fewer"]),
+    (domain.SubnetsDoNotFitError(24, (25,) * 48), ["/24", "48 of /25", "Ask for a /19 or larger (CnCidrMask)"]),
+    (
+        domain.SubnetsDoNotFitError(25, (26, 26, 28, 28)),
+        [
+            "A /25 has no room",
+            "(SubnetMasks): 2 of /26, 2 of /28.",
+            "/24 or larger (CnCidrMask), or for fewer or smaller",
+        ],
+    ),
+    (domain.SubnetsDoNotFitError(0, (0, 0)), ["/0", "2 of /0", "Ask for fewer or smaller ones"]),
+    (domain.SubnetsDoNotFitError(56, tuple(range(57, 81))), ["A /56 has no room", "fewer or smaller ones"]),
+    (
+        domain.NoSuchPoolError("reserved"),
+        ['no pool "reserved"', "with PoolName (where that is empty, a product asks for its default pool)"],
+    ),
     (domain.NoSuchPoolError(LONG), ["no pool", "PoolName"]),
+    (
+        domain.SeveralScopesError("eu-central-1", "vpc", 4, ("company", "lab")),
+        ["IPv4", "VPCs in eu-central-1", "Name the pool with PoolName.", '"company", "lab".'],
+    ),
+    (domain.SeveralScopesError("eu-central-1", "vpc", 4, tuple("abcd")), ['"c" and 1 more.']),
+    (domain.SeveralScopesError(LONG, LONG, 6, (LONG, LONG, LONG, LONG)), ["Name the pool with PoolName."]),
     (domain.NoSuchScopeError("lab"), ['no scope "lab"', "IpamScopeId", "`ipam scope list`"]),
     (domain.NoSuchScopeError(LONG), ["no scope"]),
     (domain.NoPoolForRequestError("eu-central-1", "vpc", 4), ["IPv4", "VPCs", "eu-central-1", "network team"]),
@@ -37,6 +61,8 @@ EXAMPLES: list[tuple[IpamError, list[str]]] = [
     (domain.NetmaskLengthError("vpcs", 30, "AllocationMaxNetmaskLength", 28), ["/30", "smaller", "28 or below"]),
     (domain.NetmaskLengthError(LONG, None, "AllocationDefaultNetmaskLength", None), ["missing", "Add CnCidrMask"]),
     (domain.NetmaskLengthError(LONG, 128, LONG[:60], 128), ["/128"]),
+    (domain.NetmaskLengthError("vpcs", 99, "AddressFamily", 32), ['Pool "vpcs" has no /99', "end at 32", "CnCidrMask"]),
+    (domain.NetmaskLengthError(LONG, 999, "AddressFamily", 128), ["Ask for another CnCidrMask."]),
     (
         domain.MissingTagError("vpcs", "stage", "prod", None),
         ['"vpcs"', '"stage"', '"prod"', "none of that key", "Add it to Tags"],
@@ -65,18 +91,69 @@ EXAMPLES: list[tuple[IpamError, list[str]]] = [
     ),
     (domain.DeniedError("vpcs", 12, "ann", ""), ['refused a /12 of pool "vpcs". Ask']),
     (domain.DeniedError("vpcs", 12, "", ""), ["/12", '"vpcs"', "in time", "smaller block", "deploy again"]),
+    (
+        domain.DeniedError("vpcs", 12, "", "", waits=False),
+        ["A /12", '"vpcs"', "no time to wait", "Raise ServiceTimeout to 3600", "smaller block"],
+    ),
+    (domain.DeniedError(LONG, 124, "", "", waits=False), ["Raise ServiceTimeout to 3600"]),
     (domain.DeniedError(LONG, 124, LONG, LONG), ["refused a /124", "smaller block"]),
     (domain.DeniedError(LONG, 124, "", ""), ["deploy again"]),
+    (domain.ReplacementRefusedError(SLASH24), ["10.0.0.0/24", "Replaceable is false", "another one, move over"]),
+    (domain.ReplacementRefusedError(IPV6), ["terminate this one."]),
+    (domain.OnlyPreviewedError(IPV6), ["IpamPoolAllocationId", "Preview:", "PreviewToken"]),
     (domain.NoSuchPreviewError(LONG), ["PreviewToken", "Preview,", "leave PreviewToken out"]),
     (
-        domain.PoolExhaustedError("vpcs", 24, Cidr.parse("10.0.0.0/26"), 3, 768, at(9, 30, 1), provisioned=True),
-        ['"vpcs"', "no free /24", "10.0.0.0/26", "3 cooling", "768", "2026-11-20 09:31 UTC", "/26 or smaller", "retry"],
+        domain.PoolExhaustedError(
+            "vpcs", 24, Cidr.parse("10.0.0.0/26"), 3, 768, at(9, 30, 1), provisioned=True, room_at=at(9, 30, 1)
+        ),
+        [
+            '"vpcs"',
+            "no free /24",
+            "10.0.0.0/26",
+            "3 cooling",
+            "768",
+            "2026-11-20 09:31 UTC",
+            "/26 or smaller",
+            "retry then",
+        ],
+    ),
+    (
+        domain.PoolExhaustedError(
+            "vpcs", 24, Cidr.parse("10.0.0.0/26"), 3, 768, at(9), provisioned=True, room_at=at(9, 40)
+        ),
+        ["next free 2026-11-20 09:00 UTC", "or retry 2026-11-20 09:40 UTC."],
+    ),
+    (
+        domain.PoolExhaustedError("vpcs", 16, Cidr.parse("10.0.0.0/17"), 2, 512, at(9), provisioned=True),
+        ["2 cooling (512 addresses)", "Ask for a /17 or smaller, or more space."],
+    ),
+    (
+        domain.PoolExhaustedError(
+            "vpcs", 24, Cidr.parse("10.0.0.0/26"), 0, 0, None, provisioned=True, limited_by=("request", "pool")
+        ),
+        [
+            "no free /24 within AllowedCidrs and DisallowedCidrs of this resource and the pool: the largest",
+            "Change them, or ask for a /26",
+        ],
+    ),
+    (
+        domain.PoolExhaustedError(
+            "vpcs", 24, None, 0, 0, None, provisioned=True, limited_by=("request",), permitted=False
+        ),
+        ['"vpcs"', "of this resource leave none", "Change them, ask for a smaller block, or name another pool."],
+    ),
+    (
+        domain.PoolExhaustedError(LONG, 24, None, 0, 0, None, provisioned=True, limited_by=("pool",), permitted=False),
+        ["of the pool leave none", "Ask the network team to change them, ask for a smaller"],
     ),
     (
         domain.PoolExhaustedError(LONG, 124, IPV6, 100, 1 << 39, at(9), provisioned=True),
         ["no free /124", "100 cooling"],
     ),
-    (domain.PoolExhaustedError(LONG, 128, IPV6, 100, 1 << 99, at(9), provisioned=True), ["no free /128", "retry"]),
+    (
+        domain.PoolExhaustedError(LONG, 128, IPV6, 100, 1 << 99, at(9), provisioned=True, room_at=at(9)),
+        ["no free /128", "retry"],
+    ),
     (
         domain.PoolExhaustedError("vpcs", 24, None, 0, 0, None, provisioned=True),
         ["nothing is free", "nothing is cooling"],
@@ -105,6 +182,14 @@ EXAMPLES: list[tuple[IpamError, list[str]]] = [
     (domain.InUseError("10.0.0.0/24", ("pool subnets",), 1), ['"10.0.0.0/24"', "by pool subnets. End"]),
     (domain.InUseError(LONG, (LONG, LONG), 10_000), ["and 9998 more", "End that first"]),
     (
+        domain.NetworkInUseError(Cidr.parse("10.0.0.0/24"), ("vpc-0a1b", "subnet-0c"), 2, "222222222222", "eu-west-1"),
+        ["10.0.0.0/24 is in use by vpc-0a1b, subnet-0c, account 222222222222, eu-west-1.", "delete the stack again"],
+    ),
+    (
+        domain.NetworkInUseError(Cidr.parse("2600:1f14:abc:d000::/56"), (LONG,), 9, "2" * 12, "ap-southeast-2"),
+        ["and 8 more", "delete the stack again"],
+    ),
+    (
         domain.ApprovalPendingError("approval-0123456789abcdef0", "vpcs", 12, at(9, 30)),
         ["/12", '"vpcs"', "until 2026-11-20 09:30 UTC", "`ipam approve approval-0123456789abcdef0`"],
     ),
@@ -113,6 +198,7 @@ EXAMPLES: list[tuple[IpamError, list[str]]] = [
         domain.ServiceUnavailableError("AWS Organizations", "TooManyRequestsException"),
         ["AWS Organizations", "TooManyRequestsException", "safe to retry"],
     ),
+    (domain.NotSetUpError("AWS Lambda", "IPAM_CN_CIDR_FUNCTION is not set"), ["AWS Lambda", "is not set"]),
     (domain.ServiceUnavailableError(LONG, LONG), ["safe to retry"]),
     (domain.NoSuchApprovalError("approval-0", "unknown"), ['"approval-0"', "`ipam approve`"]),
     (domain.NoSuchApprovalError("approval-0", "too late"), ["approval-0", "too long", "deploy again"]),
@@ -163,6 +249,21 @@ def test_a_reason_says_what_why_and_what_next_in_240_characters(error: IpamError
         assert said.endswith((".", "?"))
 
 
+def test_the_refusals_of_other_pools_stand_behind_the_first() -> None:
+    """Each with its name and its reason; however many there are, an answer has room for what is said."""
+    error = domain.CidrNotFreeError("a", SLASH24, None)
+    alone = reason(error)
+    error.beside = (("b", "PoolExhausted"), ("c", "PoolNotShared"), ("d", "Odd"))
+    assert (
+        reason(error) == f'{alone} As to the others: "b" has no room; "c" is not shared with the account; "d" refused.'
+    )
+    error.beside = (("\u4e2d" * 255, "PoolMismatch"),) * 8
+    said = reason(error)
+    assert said.startswith(alone)
+    assert len(said) == MAX_REASONS
+    assert len(said.encode()) < MAX_BODY // 2 + 512
+
+
 def test_a_preview_token_is_not_repeated() -> None:
     """It is a right to a block, and a Reason is read by whoever may see the stack."""
     assert "secret" not in reason(domain.NoSuchPreviewError("secret"))
@@ -174,7 +275,7 @@ def test_every_error_has_an_example_here() -> None:
         member
         for module in (domain, door)
         for _, member in inspect.getmembers(module, inspect.isclass)
-        if issubclass(member, IpamError) and not member.__subclasses__()
+        if issubclass(member, IpamError) and member not in KINDS
     }
     assert classes == {type(error) for error, _ in EXAMPLES}
 

@@ -207,14 +207,16 @@ def test_tenants_follow_what_is_live(desk: Desk) -> None:
 
 
 def test_an_alias_that_does_not_move_makes_an_error_of_the_run(desk: Desk, cooled: Pool) -> None:
-    """The pools are served all the same; the line says why, and Lambda counts an error."""
+    """The pools and the other Regions are served all the same; the line says why, and Lambda counts an error."""
     desk.tenant()
-    desk.outside.aliases.shut = True
+    desk.outside.aliases.live = 2
+    desk.outside.aliases.elsewhere("us-east-1").shut = True
     function = Function(desk)
     with pytest.raises(UpkeepFailedError, match=r"1 alias\(es\) not moved"):
         function.run()
     (line,) = function.lines()
-    cause = "ServiceUnavailableError(service='AWS Lambda', code='TooManyRequestsException')"
+    assert line["aliases_moved"] == 1
+    cause = "ServiceUnavailableError(service='AWS Lambda in us-east-1', code='TooManyRequestsException')"
     assert (line["outcome"], line["aliases_failed"]) == ("failed", [cause])
     assert line["pools_changed"] == 1 and desk.free(cooled.pool_id) == ["10.0.0.0/24"]
 

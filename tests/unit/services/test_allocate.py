@@ -231,7 +231,7 @@ def test_a_first_order_beyond_the_quota_is_refused(desk: Desk, pool_of: MakePool
 
 
 def test_an_exhausted_pool_says_what_there_is(desk: Desk, pool_of: MakePool) -> None:
-    """The refusal names pool, length, the largest free block, what cools and until when (I7)."""
+    """The refusal names pool, length, the largest free block, what cools, and when that will have made room (I7)."""
     pool_of("10.0.0.0/24", cooling_seconds=60)
     held = [desk.allocate(desk.request(name, 26)).grant for name in "abc"]
     desk.release("b", held[1].allocation_id)
@@ -247,8 +247,27 @@ def test_an_exhausted_pool_says_what_there_is(desk: Desk, pool_of: MakePool) -> 
         cooling_addresses=128,
         cooling_until=NOON + 60_000,
         provisioned=True,
+        room_at=NOON + 70_000,
     )
     check(desk.store)
+
+
+def test_what_cools_is_no_reason_to_wait_where_it_makes_no_room(desk: Desk, pool_of: MakePool) -> None:
+    """Two halves that are not each other's, or too few addresses, will not be the block that is asked for."""
+    pool_of("10.0.0.0/24", "10.0.1.0/24", cooling_seconds=60)
+    held = [desk.allocate(desk.request(name, 26)).grant for name in "abcdefgh"]
+    for name, place in (("a", 0), ("f", 5)):
+        desk.release(name, held[place].allocation_id)
+    for length, at in ((25, None), (26, NOON + 60_000)):
+        with pytest.raises(PoolExhaustedError) as refused:
+            desk.allocate(desk.request("x", length))
+        assert (refused.value.cooling_blocks, refused.value.room_at) == (2, at)
+    for name, place in (("b", 1), ("c", 2), ("d", 3), ("e", 4), ("g", 6), ("h", 7)):
+        desk.release(name, held[place].allocation_id)
+    for length, at in ((24, NOON + 60_000), (23, None)):
+        with pytest.raises(PoolExhaustedError) as refused:
+            desk.allocate(desk.request("x", length))
+        assert refused.value.room_at == at
 
 
 def test_a_pool_without_space_says_so(desk: Desk, pool_of: MakePool) -> None:
@@ -263,7 +282,7 @@ def test_only_so_many_cooling_blocks_are_counted(
     desk: Desk, pool_of: MakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Explaining a refusal costs a bounded read."""
-    monkeypatch.setattr("ipam.services.order.MAX_COOLING", 20)
+    monkeypatch.setattr("ipam.services.shortage.MAX_COOLING", 20)
     pool_of("10.0.0.0/24", cooling_seconds=60)
     held = [desk.allocate(desk.request(f"n{number}", 32)).grant for number in range(25)]
     for number, grant in enumerate(held):

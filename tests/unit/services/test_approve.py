@@ -24,6 +24,7 @@ from ipam.domain.errors import (
 from ipam.domain.pool import AllocationRules
 from ipam.services.approve import (
     MARGIN,
+    MAX_FAILED,
     MAX_HANDED_OVER,
     MAX_WAITING,
     Verdict,
@@ -139,7 +140,7 @@ def test_what_cannot_wait_is_refused(desk: Desk, waiting: Waiting | None) -> Non
     """Nobody is asked for what could not be answered any more."""
     with pytest.raises(DeniedError) as denied:
         desk.allocate(replace(large(desk), waiting=waiting))
-    assert denied.value == DeniedError("vpcs", 20, "", "")
+    assert denied.value == DeniedError("vpcs", 20, "", "", waits=False)
     assert desk.store.approvals() == []
     assert desk.outside.happenings.told == []
 
@@ -245,13 +246,10 @@ def test_a_request_that_a_delete_has_overtaken_asks_nobody(desk: Desk) -> None:
 
 
 def test_a_refusal_by_a_person_ends_the_request(desk: Desk, pool_of: MakePool) -> None:
-    """No other pool gives what an administrator has refused; where nobody could be asked, the next one may."""
+    """No other pool gives what an administrator has refused."""
     pool_of("10.1.0.0/16", name="w", scope=desk.scope("second"))
     request = large(desk)
     named = replace(request, ask=replace(request.ask, pools=("vpcs", "w")))
-    cannot = desk.another().allocate(replace(named, owner=replace(named.owner, name="b"), waiting=None))
-    assert str(cannot.grant.cidr) == "10.1.0.0/20"
-    assert cannot.grant.passed_over == (("vpcs", "Denied"),)
     decide(desk.ports, ask(desk, named).approval_id, NO, "test")
     with pytest.raises(DeniedError):
         desk.allocate(named)
@@ -460,6 +458,23 @@ def test_one_that_is_not_taken_does_not_stop_the_others(desk: Desk) -> None:
     desk.outside.redelivery.redeliver = redeliver  # type: ignore[method-assign]
     done, errors = keep_approvals(desk.ports, NoDeadline())
     assert (done, len(errors), len(taken)) == (2, 1, 3)
+
+
+def test_a_region_that_takes_nothing_does_not_keep_the_others(desk: Desk) -> None:
+    """After some tries the rest of its requests are left to the next run, however many there are."""
+    there = STACK.replace("eu-central-1", "us-east-1")
+    for number in range(MAX_HANDED_OVER + 1):
+        waiting = Waiting(UNTIL, json.dumps({"StackId": f"{there}{number}"}))
+        request = replace(large(desk, account=f"{number:012d}", stack=f"{there}{number}"), waiting=waiting)
+        decide(desk.ports, ask(desk, request).approval_id, NO, "test")
+    decide(desk.ports, ask(desk).approval_id, NO, "test")
+    desk.outside.redelivery.closed_regions = {"us-east-1"}
+    done, errors = keep_approvals(desk.another().ports, NoDeadline())
+    assert (done, len(errors)) == (1, MAX_FAILED)
+    assert desk.outside.redelivery.asked == MAX_FAILED + 1
+    desk.outside.redelivery.closed_regions = set()
+    assert keep_approvals(desk.another().ports, NoDeadline()) == (MAX_HANDED_OVER, ())
+    assert keep_approvals(desk.another().ports, NoDeadline()) == (1, ())
 
 
 def test_a_run_hands_over_so_many(desk: Desk) -> None:

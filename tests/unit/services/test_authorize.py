@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ipam.domain.authorization import derive
 from ipam.services.authorize import is_authorized
-from ipam.services.tenancy import rotate_key
+from ipam.services.tenancy import remove_tenant, rotate_key
 from tests.builders import ACCOUNT
 
 if TYPE_CHECKING:
@@ -86,10 +86,20 @@ def test_a_new_key_is_good_at_once(desk: Desk) -> None:
     assert opens(other, 2)
 
 
-def test_an_account_that_is_no_tenant_has_the_first_key(desk: Desk) -> None:
+def test_an_account_that_never_was_a_tenant_has_the_first_key(desk: Desk) -> None:
     """What it held before can be announced to be given back; a leaving tenant keeps its own generation."""
     assert [opens(desk, generation) for generation in (1, 2)] == [True, False]
     desk.tenant(generation=4)
     plan = desk.store.plan().tenants[ACCOUNT]
     assert plan == replace(plan, standing="active", generation=4)
     assert [opens(desk, generation) for generation in (1, 4)] == [False, True]
+
+
+def test_one_that_was_removed_has_no_key(desk: Desk) -> None:
+    """It holds nothing that it could announce; let in again it has another key than it ever had."""
+    desk.tenant()
+    rotate_key(desk.ports, ACCOUNT, 30 * DAY, "test")
+    remove_tenant(desk.ports, ACCOUNT, "test")
+    assert [opens(desk.another(), generation) for generation in (1, 2, 3)] == [False, False, False]
+    desk.tenant()
+    assert [opens(desk.another(), generation) for generation in (1, 2, 3)] == [False, False, True]

@@ -120,7 +120,7 @@ def test_a_pool_that_is_not_known_renews_nothing(desk: Desk, pool_of: MakePool) 
     warm = desk.another()
     pool_of(name="older")
     warm.ports.memory.see_plan(desk.clock.now(), desk.store.plan())
-    pool = pool_of("10.0.0.0/24", rules=AllocationRules(lease_seconds=LEASE))
+    pool = pool_of("10.0.0.0/24", scope=desk.scope("private"), rules=AllocationRules(lease_seconds=LEASE))
     grant = desk.allocate(desk.request("a", 26)).grant
     desk.clock.advance(6)
     warm.revise(desk.request("a", 26), grant.allocation_id)

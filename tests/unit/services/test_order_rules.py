@@ -203,12 +203,49 @@ def test_an_exact_block_against_the_requests_own_limits_is_refused(desk: Desk, p
 
 
 def test_what_is_left_of_a_pool_outside_its_limits_is_no_room(desk: Desk, pool_of: MakePool) -> None:
-    """The refusal tells the largest free block all the same: it is there, and the rules keep it."""
-    pool_of("10.0.0.0/24", rules=rules(allowed=("10.0.0.0/26",)))
-    desk.allocate(desk.request("a", 26))
+    """The refusal tells the largest block that is free within the limits, and whose limits those are."""
+    pool_of("10.0.0.0/24", rules=rules(allowed=("10.0.0.0/26",)), cooling_seconds=HOUR)
+    held = desk.allocate(desk.request("a", 27)).grant
     with pytest.raises(PoolExhaustedError) as refused:
-        desk.allocate(desk.request("b", 26))
-    assert refused.value.largest == block("10.0.0.128/25")
+        desk.allocate(limited(desk.request("b", 26), disallowed=("10.0.0.128/25",)))
+    told = refused.value
+    assert (told.largest, told.limited_by, told.permitted) == (block("10.0.0.32/27"), ("request", "pool"), True)
+    desk.allocate(desk.request("c", 27))
+    desk.release("a", held.allocation_id)
+    with pytest.raises(PoolExhaustedError) as refused:
+        desk.allocate(desk.request("d", 27))
+    told = refused.value
+    assert (told.largest, told.limited_by, told.cooling_blocks) == (None, ("pool",), 1)
+    assert told.room_at == told.cooling_until
+
+
+@pytest.mark.parametrize(
+    ("own", "pools", "whose"),
+    [
+        ({"allowed": ("10.0.1.0/24",)}, {}, ("request",)),
+        ({"disallowed": ("10.0.0.0/24",)}, {"disallowed": ("10.0.0.7/32",)}, ("request",)),
+        ({"allowed": ("10.0.0.0/25",)}, {"allowed": ("10.0.0.128/25",)}, ("request", "pool")),
+        ({"allowed": ("10.0.0.0/25",)}, {"allowed": ("10.0.1.0/24",)}, ("pool",)),
+        ({}, {"disallowed": ("10.0.0.0/25", "10.0.0.192/26", "10.0.0.130/32")}, ("pool",)),
+    ],
+)
+def test_limits_that_leave_a_pool_nothing_are_the_cause(
+    desk: Desk, pool_of: MakePool, own: dict[str, tuple[str, ...]], pools: dict[str, tuple[str, ...]], whose: object
+) -> None:
+    """However free the pool is: the refusal says so, and whose limits alone do that."""
+    pool_of("10.0.0.0/24", rules=rules(**pools))  # type: ignore[arg-type]
+    with pytest.raises(PoolExhaustedError) as refused:
+        desk.allocate(limited(desk.request("a", 26), **own))
+    assert (refused.value.permitted, refused.value.limited_by) == (False, whose)
+
+
+def test_a_block_that_no_pool_could_have_is_not_the_limits_fault(desk: Desk, pool_of: MakePool) -> None:
+    """What the pool would not have without them either is not for them to permit."""
+    pool_of("10.0.0.0/24", rules=rules(allowed=("10.0.0.0/25",)))
+    with pytest.raises(PoolExhaustedError) as refused:
+        desk.allocate(desk.request("a", 23))
+    assert refused.value.permitted
+    assert refused.value.largest == block("10.0.0.0/25")
 
 
 def test_an_update_that_excludes_the_held_block_gets_another_one(desk: Desk, pool_of: MakePool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ipam.domain.errors import OutOfTimeError, ServiceUnavailableError
+from ipam.domain.errors import NetworkInUseError, OutOfTimeError, ServiceUnavailableError
 from ipam.domain.orphan import Orphan
 from ipam.domain.owner import OwnerKey
 from ipam.services.orphans import EVERY, MAX_ASKED, YOUNG, Sought, orphans, release_orphan, seek_orphans
@@ -68,9 +68,10 @@ def as_held(desk: Desk, grant: Grant) -> Allocation:
 
 
 def test_orphans_are_found_and_told(desk: Desk, pool: Pool) -> None:
-    """Those of stacks that are gone, or whose deletion failed: with the facts that somebody needs to look for them."""
+    """Those of stacks that are gone, or have it no more, with the facts that somebody needs to look for them."""
     gone = held(desk, "Net", stack(1), "gone")
     failed = held(desk, "Net", stack(2), "deleting-failed")
+    desk.outside.stacks.resources[stack(2), "Net"] = ""
     held(desk, "Net", stack(3), "there")
     held(desk, "Net", stack(4), "changing")
     held(desk, "Net", stack(5), "unknown")
@@ -95,6 +96,46 @@ def test_orphans_are_found_and_told(desk: Desk, pool: Pool) -> None:
     }
     events = [record.event for record in desk.store.audit(pool.pool_id)]
     assert events.count("orphan-found") == 2
+    check(desk.store)
+
+
+@pytest.mark.parametrize(
+    ("known", "why"),
+    [("its own", None), ("as it is", None), (None, None), ("", "deletion-failed"), ("replaced", "deletion-failed")],
+)
+def test_what_a_stack_still_has_after_a_failed_deletion_is_no_orphan(
+    desk: Desk, pool: Pool, known: str | None, why: str | None
+) -> None:
+    """It gives it back the next time: only a stack that has it no more, and says so, leaves an orphan."""
+    grant = held(desk, standing="deleting-failed")
+    replaced = desk.revise(desk.request("Net", 27), grant.allocation_id).grant
+    physical_id = {"its own": grant.allocation_id, "replaced": replaced.allocation_id}.get(known or "", known)
+    desk.outside.stacks.resources[STACK, "Net"] = physical_id
+    seek(desk, 2)
+    assert found(desk).get(grant.allocation_id) == why
+    del pool
+
+
+@pytest.mark.parametrize("standing", ["deleting-failed", "there"])
+def test_what_a_stack_has_again_is_not_released(desk: Desk, pool: Pool, standing: Standing) -> None:
+    """A stack whose deletion failed is asked for the resource as well, right before."""
+    grant = held(desk, standing="gone")
+    seek(desk, 2)
+    desk.outside.stacks.standings[STACK] = standing
+    assert release(desk, grant) == "held"
+    assert (desk.held(pool.pool_id), found(desk)) == ([str(grant.cidr)], {})
+
+
+def test_what_a_network_still_has_is_not_released(desk: Desk, pool: Pool) -> None:
+    """Unless somebody says that it is to be, all the same."""
+    grant = held(desk, standing="gone")
+    seek(desk, 2)
+    desk.outside.networks.put("vpc-1", str(grant.cidr), of=STACK)
+    with pytest.raises(NetworkInUseError):
+        release(desk, grant)
+    assert (desk.held(pool.pool_id), len(found(desk))) == ([str(grant.cidr)], 1)
+    orphan = as_held(desk, grant)
+    assert release_orphan(desk.ports, orphan, "test", desk.deadline, in_use_too=True) == "released"
     check(desk.store)
 
 
@@ -270,6 +311,7 @@ def test_who_is_not_heard_is_told_again(desk: Desk, pool: Pool) -> None:
 def test_what_is_well_again_is_listed_no_more(desk: Desk, pool: Pool) -> None:
     """A deletion that failed may be tried again, and a resource be imported; what is unknown stays as it was."""
     grant = held(desk, standing="deleting-failed")
+    desk.outside.stacks.resources[STACK, "Net"] = ""
     seek(desk, 2)
     desk.outside.stacks.standings[STACK] = "unknown"
     seek(desk)
@@ -319,7 +361,7 @@ def test_a_person_frees_it(desk: Desk, pool: Pool) -> None:
 @pytest.mark.parametrize("standing", ["there", "changing"])
 def test_a_stack_that_is_there_again_keeps_it(desk: Desk, pool: Pool, standing: Standing) -> None:
     """What was listed and is well by now is not released, and is listed no more."""
-    grant = held(desk, standing="deleting-failed")
+    grant = held(desk, standing="gone")
     seek(desk, 2)
     desk.outside.stacks.standings[STACK] = standing
     assert release(desk, grant) == "held"

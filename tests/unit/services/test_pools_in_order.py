@@ -14,11 +14,13 @@ from ipam.domain.errors import (
     NetmaskLengthError,
     NoPoolForRequestError,
     NoSuchPoolError,
+    PermanentError,
     PoolExhaustedError,
     PoolMismatchError,
     PoolNotSharedError,
     QuotaExceededError,
     ServiceUnavailableError,
+    SeveralScopesError,
     SupersededError,
 )
 from ipam.domain.pool import AllocationRules, Quota
@@ -110,16 +112,23 @@ def test_a_pool_that_does_not_exist_is_no_pool_to_pass_over(desk: Desk, make: Ma
     ],
 )
 def test_where_all_refuse_the_first_that_tells_something_counts(
-    desk: Desk, make: MakePool, names: tuple[str, ...], why: type[Exception]
+    desk: Desk, make: MakePool, names: tuple[str, ...], why: type[PermanentError]
 ) -> None:
     """Not that a pool is for others, or for something else, if there is one that could serve and does not."""
     make("full", full=True)
     make("private", shared_with=(OTHER,))
     make("large", rules=AllocationRules(max_netmask_length=24))
     make("far", locale="us-east-1")
-    with pytest.raises(why):
+    with pytest.raises(why) as refused:
         desk.allocate(from_pools(desk.request("x", 28), *names))
     assert desk.record("x").grants == ()
+    told = {
+        PoolExhaustedError: "full",
+        NetmaskLengthError: "large",
+        PoolMismatchError: "far",
+        PoolNotSharedError: "private",
+    }
+    assert [pool for pool, _ in refused.value.beside] == [name for name in names if name != told[why]]
 
 
 def test_what_is_passed_over_is_noted_once_though_it_was_tried_twice(desk: Desk, make: MakePool) -> None:
@@ -210,6 +219,58 @@ def test_an_update_stays_where_its_pool_is_still_selected(desk: Desk, make: Make
     assert desk.record("x").for_id(held.allocation_id)
 
 
+# --------------------------------------------------------------------------------------------------------------- scopes
+def test_an_order_without_a_pool_stays_in_the_default_scope(desk: Desk, pool_of: MakePool) -> None:
+    """Neither a pool's name, nor that the default scope is full, takes it to another scope."""
+    pool_of("10.0.0.0/24", name="a", scope=desk.scope("company"))
+    default = pool_of("10.0.0.0/24", name="b", scope=desk.scope("private"))
+    assert desk.allocate(desk.request("x", 25)).grant.pool_id == default.pool_id
+    assert desk.allocate(desk.request("y", 25)).grant.passed_over == ()
+    with pytest.raises(PoolExhaustedError) as refused:
+        desk.allocate(desk.request("z", 25))
+    assert (refused.value.pool, refused.value.beside) == ("b", ())
+
+
+def test_nobody_guesses_a_scope(desk: Desk, pool_of: MakePool) -> None:
+    """Where none is the default one, an order and a preview that name no pool are refused with the scopes."""
+    for name in ("lab", "company"):
+        pool_of("10.0.0.0/24", name=name, scope=desk.scope(f"the {name}"), tags=(("stage", "prod"),))
+    plain = desk.request("x", 28)
+    for request in (plain, previewed(plain), selecting(plain, ("stage", "prod")), by_administrator(plain)):
+        with pytest.raises(SeveralScopesError) as refused:
+            desk.allocate(request)
+        assert refused.value == SeveralScopesError(REGION, "vpc", 4, ("the company", "the lab"))
+    assert desk.allocate(from_pools(plain, "lab")).outcome == "allocated"
+
+
+def test_what_is_held_in_another_scope_stays(desk: Desk, pool_of: MakePool) -> None:
+    """Pools of the default scope that came later move and refuse nothing, in the same words or in others."""
+    lab = pool_of("10.0.0.0/24", name="lab", scope=desk.scope("the lab"))
+    request = desk.request("x", 28)
+    held = desk.allocate(request).grant
+    pool_of("10.0.0.0/24", name="a", scope=desk.scope("private"))
+    desk.clock.advance(1)
+    exact = desk.request("x", cidr=str(held.cidr))
+    for again in (
+        request,
+        desk.request("x", 28),
+        exact,
+        from_pools(desk.request("x", 28), "lab"),
+        desk.request("x", 28),
+    ):
+        later = desk.another()
+        assert later.allocate(request).grant.allocation_id == held.allocation_id
+        desk.clock.advance(1)
+        kept = later.revise(replace(again, requested=desk.clock.now()), held.allocation_id)
+        assert (kept.outcome, kept.grant.allocation_id) == ("kept", held.allocation_id)
+    pool_of("10.1.0.0/24", name="b", scope=desk.scope("third"))
+    edit_pool(desk.ports, desk.store.plan().named("a").pool_id, lambda old: replace(old, tags=(("x", "y"),)), "test")
+    desk.clock.advance(1)
+    assert desk.another().revise(desk.request("x", 28), held.allocation_id).outcome == "kept"
+    assert desk.held(lab.pool_id) == [str(held.cidr)]
+    check(desk.store)
+
+
 # ---------------------------------------------------------------------------------------------------------------- quota
 def test_each_pool_has_a_quota_of_its_own(desk: Desk, make: MakePool) -> None:
     """What an account may not have more of in one pool it may have in the next, until that says no as well."""
@@ -267,24 +328,43 @@ def test_what_an_administrator_has_denied_is_not_given_by_another_pool(desk: Des
     assert desk.record("x").grants == ()
 
 
-def test_what_nobody_has_decided_in_time_is_given_by_the_next_pool(desk: Desk, make: MakePool) -> None:
-    """That nobody came is no refusal of the other pool, which needs nobody; the explanation says so."""
+def test_what_nobody_has_decided_in_time_is_not_given_by_another_pool(desk: Desk, make: MakePool) -> None:
+    """Silence is no approval: else whoever waits long enough needs none."""
     make("a", rules=LARGE)
-    second = make("b")
+    make("b")
     request = patient(desk, from_pools(desk.request("x", 25), "a", "b"))
     with pytest.raises(ApprovalPendingError):
         desk.allocate(request)
     desk.clock.advance(HOUR)
-    grant = desk.allocate(request).grant
-    assert (grant.pool_id, grant.passed_over) == (second.pool_id, (("a", "Denied"),))
-    check(desk.store)
+    with pytest.raises(DeniedError) as refused:
+        desk.allocate(request)
+    assert refused.value == DeniedError("a", 25, "", "")
+    assert desk.record("x").grants == ()
 
 
-def test_a_request_that_cannot_wait_passes_on(desk: Desk, make: MakePool) -> None:
-    """So does one that nothing is kept of."""
+@pytest.mark.parametrize("pools", [("a", "b"), ()])
+def test_a_request_that_cannot_wait_is_refused(desk: Desk, make: MakePool, pools: tuple[str, ...]) -> None:
+    """A short ServiceTimeout is no way around the approval, whether the pools are named or not."""
     make("a", rules=LARGE)
     second = make("b")
-    assert desk.allocate(from_pools(desk.request("x", 25), "a", "b")).grant.pool_id == second.pool_id
+    with pytest.raises(DeniedError) as refused:
+        desk.allocate(from_pools(desk.request("x", 25), *pools))
+    assert refused.value == DeniedError("a", 25, "", "", waits=False)
+    assert desk.held(second.pool_id) == []
+    assert desk.allocate(from_pools(desk.request("y", 26), *pools)).outcome == "allocated"
+
+
+def test_an_account_that_lets_too_much_wait_gets_nothing_of_another_pool(
+    desk: Desk, make: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full list of requests is no way around the approval either; the quota of a pool still passes on."""
+    monkeypatch.setattr("ipam.services.approve.MAX_WAITING", 1)
+    make("a", rules=LARGE)
+    make("b")
+    for name, why in {"x": ApprovalPendingError, "y": QuotaExceededError}.items():
+        with pytest.raises(why):
+            desk.allocate(patient(desk, from_pools(desk.request(name, 25), "a", "b")))
+    assert [desk.record(name).grants for name in "xy"] == [(), ()]
 
 
 def test_an_approval_is_used_up_and_not_asked_for_again(desk: Desk, make: MakePool) -> None:

@@ -13,6 +13,7 @@ from ipam.domain.errors import (
     ContendedError,
     MissingTagError,
     NoSuchPreviewError,
+    OnlyPreviewedError,
     OutOfTimeError,
     PoolNotSharedError,
     QuotaExceededError,
@@ -411,9 +412,12 @@ def test_a_stack_that_goes_first_takes_its_preview_along(desk: Desk, pool: Pool,
     check(desk.store)
 
 
-def test_a_return_that_was_announced_goes_with_the_preview(desk: Desk, preview: Grant) -> None:
-    """Custom::DeleteCnCIDR of the preview's stack finds it given back, and lets go of nothing that is another's."""
-    desk.verify("return", claim(preview))
+def test_nothing_stands_for_the_return_of_a_preview(desk: Desk, preview: Grant) -> None:
+    """I7: Custom::DeleteCnCIDR would vouch for a block that is used, and a preview ends by itself."""
+    with pytest.raises(OnlyPreviewedError) as refused_:
+        desk.verify("return", claim(preview))
+    assert refused_.value == OnlyPreviewedError(preview.cidr)
+    assert not desk.record("held").grants[0].acknowledged
     grant = redeem(desk, preview, stack=OTHER_STACK)
     desk.clock.advance(1)
     assert desk.release_in_stack("return", preview) == "already-released"
@@ -477,7 +481,7 @@ def test_an_owner_whose_preview_is_gone_is_remembered_for_years(desk: Desk, prev
 # ----------------------------------------------------------------------------------------- what nobody has accepted yet
 def test_an_abandoned_create_gives_its_preview_back(desk: Desk, pool: Pool, preview: Grant) -> None:
     """A Delete with an id that nobody made ends the preview that its Create left."""
-    assert desk.abandon("held", at=preview.requested + 1000) == "released"
+    assert desk.abandon("held", preview, at=preview.requested + 1000) == "released"
     assert desk.held(pool.pool_id) == []
     assert desk.cooling(pool.pool_id) == []
     refused(desk, preview)
@@ -487,7 +491,7 @@ def test_an_abandoned_create_gives_its_preview_back(desk: Desk, pool: Pool, prev
 def test_an_abandoned_create_whose_preview_was_redeemed_gives_nothing_back(desk: Desk, preview: Grant) -> None:
     """Whoever redeemed it has it."""
     grant = redeem(desk, preview)
-    assert desk.abandon("held", at=preview.requested + 5000) == "nothing-to-release"
+    assert desk.abandon("held", preview, at=preview.requested + 5000) == "nothing-to-release"
     assert desk.record("a").grants == (grant,)
     check(desk.store)
 
@@ -495,7 +499,7 @@ def test_an_abandoned_create_whose_preview_was_redeemed_gives_nothing_back(desk:
 def test_an_abandoned_redemption_gives_the_block_back(desk: Desk, pool: Pool, preview: Grant) -> None:
     """It was made by a Create like any other; it cools, for somebody had it, and is no preview any more."""
     grant = redeem(desk, preview)
-    assert desk.abandon("a", at=grant.requested) == "released"
+    assert desk.abandon("a", grant, at=grant.requested) == "released"
     assert desk.cooling(pool.pool_id) == [str(preview.cidr)]
     refused(desk, preview, "b")
     check(desk.store)

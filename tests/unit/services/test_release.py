@@ -251,7 +251,7 @@ def test_a_release_without_time_changes_nothing(desk: Desk, pool_of: MakePool) -
     with pytest.raises(OutOfTimeError):
         late.release("a", grant.allocation_id)
     with pytest.raises(OutOfTimeError):
-        late.abandon("a")
+        late.abandon("a", grant)
     assert desk.held(pool.pool_id) == [str(grant.cidr)]
 
 
@@ -490,7 +490,7 @@ def test_what_a_create_left_unanswered_is_released(desk: Desk, pool_of: MakePool
     pool_of("10.0.0.0/24")
     request = desk.request("a", 28)
     desk.allocate(request)
-    assert desk.abandon("a", at=NOON + 1000) == "released"
+    assert desk.abandon("a", request, at=NOON + 1000) == "released"
     assert desk.record("a").grants == ()
     check(desk.store)
 
@@ -498,8 +498,11 @@ def test_what_a_create_left_unanswered_is_released(desk: Desk, pool_of: MakePool
 def test_a_second_abandonment_has_nothing_to_release(desk: Desk, pool_of: MakePool) -> None:
     """Delivered again, the same Delete changes nothing."""
     pool_of("10.0.0.0/24")
-    desk.allocate(desk.request("a", 28))
-    outcomes = [desk.abandon("a", at=NOON), desk.another().abandon("a", at=NOON), desk.abandon("a", at=NOON - 1)]
+    request = desk.request("a", 28)
+    desk.allocate(request)
+    outcomes = [
+        each.abandon("a", request, at=at) for each, at in ((desk, NOON), (desk.another(), NOON), (desk, NOON - 1))
+    ]
     assert outcomes == ["released", "nothing-to-release", "nothing-to-release"]
     check(desk.store)
 
@@ -516,7 +519,7 @@ def test_what_was_accepted_is_left_alone(desk: Desk, pool_of: MakePool, how: str
         desk.clock.advance(1)
         desk.revise(desk.request("a", 28), grant.allocation_id)
     desk.clock.advance(1)
-    assert desk.abandon("a") == "unverified-delete"
+    assert desk.abandon("a", request) == "unverified-delete"
     assert desk.held(pool.pool_id) == [str(grant.cidr)]
     check(desk.store)
 
@@ -534,8 +537,9 @@ def test_a_delete_that_overtakes_its_create_sets_a_fence(desk: Desk, pool_of: Ma
 def test_a_newer_create_is_not_abandoned_by_an_older_delete(desk: Desk, pool_of: MakePool) -> None:
     """A Delete that comes late releases nothing that was asked for after it."""
     pool = pool_of("10.0.0.0/24")
-    desk.allocate(desk.request("a", 28, at=NOON + 5000))
-    assert desk.abandon("a", at=NOON) == "nothing-to-release"
+    newer = desk.request("a", 28, at=NOON + 5000)
+    desk.allocate(newer)
+    assert desk.abandon("a", newer, at=NOON) == "nothing-to-release"
     assert len(desk.held(pool.pool_id)) == 1
     check(desk.store)
 
@@ -545,9 +549,9 @@ def test_a_create_that_was_answered_again_is_not_abandoned_by_a_delete_in_betwee
 ) -> None:
     """I5: the same block was the answer to a later Create, so an older Delete with an invented id leaves it."""
     pool = pool_of("10.0.0.0/24")
-    desk.allocate(desk.request("a", 28))
+    first = desk.allocate(desk.request("a", 28)).grant
     desk.allocate(desk.request("a", 28, at=NOON + 9000))
-    assert desk.abandon("a", at=NOON + 5000) == "nothing-to-release"
+    assert desk.abandon("a", first, at=NOON + 5000) == "nothing-to-release"
     assert len(desk.held(pool.pool_id)) == 1
 
 
@@ -556,7 +560,7 @@ def test_what_is_verified_while_it_is_abandoned_is_left_alone(desk: Desk, pool_o
     pool = pool_of("10.0.0.0/24")
     grant = desk.allocate(desk.request("a", 28)).grant
     store = Interrupted(desk.store, lambda: desk.verify("d", claim(grant)))
-    assert desk.another(store).abandon("a") == "unverified-delete"
+    assert desk.another(store).abandon("a", grant) == "unverified-delete"
     assert desk.held(pool.pool_id) == [str(grant.cidr)]
     check(desk.store)
 
@@ -569,8 +573,9 @@ def test_a_fence_outlives_every_way_back_of_an_event() -> None:
 def test_an_abandonment_that_meets_its_create_releases_it(desk: Desk, pool_of: MakePool) -> None:
     """I4: a Create that commits between the read and the fence is seen, and released."""
     pool = pool_of("10.0.0.0/24")
-    store = Interrupted(desk.store, lambda: desk.allocate(desk.request("a", 28)))
-    assert desk.another(store).abandon("a", at=NOON + 1000) == "released"
+    request = desk.request("a", 28)
+    store = Interrupted(desk.store, lambda: desk.allocate(request))
+    assert desk.another(store).abandon("a", request, at=NOON + 1000) == "released"
     assert desk.held(pool.pool_id) == []
     check(desk.store)
 
@@ -582,7 +587,7 @@ def test_what_a_second_create_was_answered_with_outlives_the_first(desk: Desk, p
     desk.clock.advance(60)
     assert desk.allocate(desk.request("a", 28)).grant.allocation_id == first.allocation_id
     desk.clock.advance(60)
-    assert desk.abandon("a") == "unverified-delete"
+    assert desk.abandon("a", first) == "unverified-delete"
     assert desk.held(pool.pool_id) == [str(first.cidr)]
 
 

@@ -1,11 +1,19 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ipam.domain.errors import ContendedError, NetmaskLengthError, PoolExhaustedError, SupersededError
+from ipam.domain.cidr import Cidr
+from ipam.domain.errors import (
+    ContendedError,
+    NetmaskLengthError,
+    PoolExhaustedError,
+    ReplacementRefusedError,
+    SupersededError,
+)
 from ipam.domain.pool import AllocationRules
 from tests.builders import NOON, Desk, claim
 from tests.faults import Faulty, Interrupted
@@ -101,6 +109,49 @@ def test_another_pool_is_a_replacement(desk: Desk, pool_of: MakePool) -> None:
     pool_of("10.1.0.0/24", name="b", scope=scope)
     answer = other.revise(resource.ask(26, pool_name="b"), resource.first.allocation_id)
     assert (answer.outcome, str(answer.grant.cidr)) == ("allocated", "10.1.0.0/26")
+    check(desk.store)
+
+
+def fixed(request: AllocateRequest) -> AllocateRequest:
+    """Let an Update say that the resource keeps the block that it has."""
+    return replace(request, replaceable=False)
+
+
+@pytest.mark.parametrize("facts", [{"length": 25}, {"length": 27}, {"cidr": "10.0.0.128/26"}])
+def test_what_cannot_be_replaced_is_refused_another_block(
+    desk: Desk, resource: Resource, facts: dict[str, Any]
+) -> None:
+    """Nothing is allocated, and the rollback that follows keeps what is held, though it says the same."""
+    before = desk.held(resource.first.pool_id)
+    with pytest.raises(ReplacementRefusedError) as refused:
+        resource.update(fixed(resource.ask(**facts)))
+    assert refused.value == ReplacementRefusedError(Cidr.parse("10.0.0.0/26"))
+    assert desk.held(resource.first.pool_id) == before
+    answer = resource.update(fixed(resource.ask(26)))
+    assert (answer.outcome, answer.grant.allocation_id) == ("kept", resource.first.allocation_id)
+    check(desk.store, canonical=True)
+
+
+def test_other_words_for_the_block_are_no_replacement(desk: Desk, resource: Resource) -> None:
+    """What satisfies the new words is kept, whether it could be replaced or not."""
+    assert resource.update(fixed(resource.ask(26, pool_name="vpcs"))).outcome == "kept"
+    assert resource.update(fixed(resource.ask(cidr="10.0.0.0/26"))).outcome == "kept"
+    check(desk.store, canonical=True)
+
+
+def test_a_rollback_of_a_replacement_goes_back_though_nothing_may_be_replaced(desk: Desk, resource: Resource) -> None:
+    """An Update that could be replaced was, and failed elsewhere: the old properties, which forbid it, are accepted."""
+    new = resource.update(resource.ask(25)).grant
+    back = resource.update(fixed(resource.ask(26)), held=new)
+    assert back.grant.allocation_id == resource.first.allocation_id
+    assert desk.release("a", new.allocation_id) == "released"
+    check(desk.store)
+
+
+def test_what_is_not_held_any_more_can_be_had_anew(desk: Desk, resource: Resource) -> None:
+    """An allocation that an administrator has ended, or a lease, is none that would be replaced."""
+    desk.release("a", resource.first.allocation_id)
+    assert resource.update(fixed(resource.ask(25))).outcome == "allocated"
     check(desk.store)
 
 

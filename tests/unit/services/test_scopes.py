@@ -126,6 +126,7 @@ def test_what_is_said_of_a_scope_can_change(desk: Desk) -> None:
     assert desk.store.plan().scopes == {scope: edited}
     assert (edited.description, edited.tags, edited.version) == ("ours", (("a", "b"),), 2)
     assert events(desk, scope) == ["scope-changed", "scope-created"]
+    assert {each.note for each in desk.store.audit(scope)} == {"", "description: none -> ours; tags: none -> a=b"}
     check(desk.store, canonical=True)
 
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ipam.domain.change import PutTenant, RemoveTenant, ReplaceTenant
+from ipam.domain.change import PutTenant, ReplaceTenant
 from ipam.domain.errors import (
     ContendedError,
     InUseError,
     NoSuchTenantError,
+    NotSetUpError,
     OutOfTimeError,
     QuotaExceededError,
     RotationUnfinishedError,
@@ -21,16 +22,19 @@ from ipam.domain.errors import (
 )
 from ipam.domain.pool import Quota
 from ipam.domain.tenant import EVERY_POOL, Tenant
+from ipam.services.audit import MAX_NOTE
 from ipam.services.ports import NoAliases, NoDeadline
 from ipam.services.tenancy import (
     LAST_ORDERS,
     MAX_ATTEMPTS,
+    MAX_FAILED,
     MAX_MOVED,
     add_tenant,
     follow_live,
     remove_tenant,
     rotate_key,
 )
+from ipam.services.tenants import ways_in
 from tests.builders import ACCOUNT, STACK, Desk
 from tests.faults import Faulty, Interrupted, Recorder
 from tests.interleaving import explore
@@ -107,6 +111,39 @@ def test_adding_it_again_changes_what_is_said_and_nothing_else(desk: Desk) -> No
     assert events(desk)[-1] == "tenant-changed"
 
 
+def test_the_history_says_what_was_changed(desk: Desk, pool_of: MakePool) -> None:
+    """Each event has a name of its own, and what it does not say stands in its note: facts as they were and are."""
+    pool = pool_of("10.0.0.0/24")
+    desk.tenant(name="shop", quotas=((EVERY_POOL, Quota(allocations=5)),))
+    deeds: list[Callable[[], object]] = [
+        lambda: desk.tenant(quotas=((EVERY_POOL, Quota(allocations=5)), (pool.pool_id, Quota(units=256)))),
+        lambda: desk.tenant(name="till", quotas=()),
+        lambda: rotate_key(desk.ports, ACCOUNT, DAY, "test"),
+        lambda: desk.tenant(name="x" * 2000),
+        lambda: remove(desk),
+        lambda: desk.tenant(name="back"),
+    ]
+    for deed in deeds:
+        desk.clock.advance(1)
+        deed()
+    told = [(each.event, each.note) for each in sorted(desk.store.audit(ACCOUNT), key=lambda record: record.at)]
+    assert told[:4] == [
+        (
+            "tenant-added",
+            "name: none -> shop; standing: none -> active; key_generation: none -> 1; max_allocations: none -> 5",
+        ),
+        ("quota-changed", f"max_units of {pool.name}: none -> 256"),
+        (
+            "tenant-changed",
+            f"name: shop -> till; max_allocations: 5 -> none; max_units of {pool.name}: 256 -> none",
+        ),
+        ("key-rotated", "key_generation: 1 -> 2; previous_key_until: none -> 2027-01-16 08:00:03"),
+    ]
+    assert (told[4][0], len(told[4][1])) == ("tenant-changed", MAX_NOTE)
+    assert told[5] == ("tenant-left", "standing: active -> leaving")
+    assert [event for event, _ in told[6:]] == ["tenant-removed", "tenant-added"]
+
+
 def test_one_that_was_leaving_is_back(desk: Desk, pool_of: MakePool) -> None:
     """It orders again, with the key that it had."""
     pool_of("10.0.0.0/24")
@@ -133,34 +170,99 @@ def test_an_alias_that_could_not_be_made_is_made_when_it_is_done_again(desk: Des
     assert events(desk) == ["tenant-added"]
 
 
-def test_a_process_without_aliases_says_so() -> None:
-    """Every deed of it is unavailable, and it knows no ServiceToken."""
-    aliases = NoAliases()
-    assert aliases.service_token(ACCOUNT) == ""
-    deeds: list[Callable[[], object]] = [
-        lambda: aliases.outdated([ACCOUNT]),
-        lambda: aliases.let_in(ACCOUNT),
-        lambda: aliases.shut_out(ACCOUNT),
-    ]
-    for do in deeds:
-        with pytest.raises(ServiceUnavailableError, match="not configured"):
-            do()
+def test_a_process_without_aliases_says_so(desk: Desk) -> None:
+    """It knows of no Region, and of none does it know a ServiceToken."""
+    with pytest.raises(ServiceUnavailableError, match="not configured"):
+        NoAliases().regions()
+    assert ways_in(replace(desk.ports, aliases=NoAliases())) == ()
+
+
+def test_an_account_is_let_in_everywhere(desk: Desk) -> None:
+    """One that fails keeps no other Region, is told by its name, and is made up for when it is done again."""
+    home = desk.outside.aliases
+    dead, there = home.elsewhere("us-east-1"), home.elsewhere("eu-west-1")
+    for shut in (home, dead):
+        shut.shut = True
+    with pytest.raises(ServiceUnavailableError, match="eu-central-1"):
+        add(desk)
+    assert (home.open, dead.open, there.open) == ({}, {}, {ACCOUNT: 1})
+    home.shut = False
+    with pytest.raises(ServiceUnavailableError, match="us-east-1"):
+        add(desk)
+    assert (home.open, dead.open) == ({ACCOUNT: 1}, {})
+    dead.shut = False
+    add(desk)
+    assert dead.open == {ACCOUNT: 1}
+    assert events(desk) == ["tenant-added"]
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_it_is_removed_only_when_it_is_shut_out_everywhere(desk: Desk, failing: int) -> None:
+    """Whichever Region fails, the others are done and it is leaving still; doing it again does what is left."""
+    home = desk.outside.aliases
+    regions = [home, home.elsewhere("us-east-1"), home.elsewhere("eu-west-1")]
+    desk.tenant()
+    regions[failing].shut = True
+    with pytest.raises(ServiceUnavailableError, match=regions[failing].region):
+        remove(desk)
+    leaving = tenant(desk)
+    assert leaving and leaving.standing == "leaving"
+    assert [region.region for region in regions if region.open] == [regions[failing].region]
+    regions[failing].shut = False
+    remove(desk)
+    assert tenant(desk) is None and not any(region.open for region in regions)
 
 
 # --------------------------------------------------------------------------------------------------------------- out
 
 
 def test_one_that_holds_nothing_is_gone(desk: Desk, pool_of: MakePool) -> None:
-    """Its record and its way in; what it held before is no hindrance, though it cools."""
+    """It is no tenant and has no way in; what it held before is no hindrance, though it cools."""
     pool_of("10.0.0.0/24", cooling_seconds=DAY)
-    desk.tenant()
+    desk.tenant(name="shop", quotas=((EVERY_POOL, Quota(allocations=1)),))
+    rotate_key(desk.ports, ACCOUNT, DAY, "test")
     desk.release("Net", order(desk).grant.allocation_id)
     desk.clock.advance(1)
     remove(desk)
     assert tenant(desk) is None and not desk.outside.aliases.open
-    assert events(desk) == ["tenant-added", "tenant-changed", "tenant-removed"]
+    kept = desk.store.plan().removed[ACCOUNT]
+    assert (kept.name, kept.standing, kept.quotas) == ("shop", "removed", ())
+    assert (kept.generation, kept.previous_until) == (2, None)
+    assert sorted(events(desk)) == ["key-rotated", "tenant-added", "tenant-left", "tenant-removed"]
+    for deed in (remove, lambda desk: rotate_key(desk.ports, ACCOUNT, DAY, "test")):
+        with pytest.raises(NoSuchTenantError):
+            deed(desk)
+    check(desk.store)
+
+
+def test_one_that_was_removed_does_nothing_and_is_given_nothing(desk: Desk, pool_of: MakePool) -> None:
+    """Upkeep makes no way in for it, and what it orders is refused."""
+    pool_of("10.0.0.0/24")
+    desk.tenant()
+    remove(desk)
+    assert follow_live(desk.another().ports, NoDeadline()) == (0, ())
+    assert not desk.outside.aliases.open
     with pytest.raises(NoSuchTenantError):
+        order(desk)
+
+
+def test_one_that_was_removed_comes_back_with_another_key(desk: Desk, pool_of: MakePool) -> None:
+    """No key that it ever had is good, not even for a grace; of what was said of it only names are left."""
+    pool_of("10.0.0.0/24")
+    desk.tenant(name="shop", quotas=((EVERY_POOL, Quota(allocations=0)),))
+    for again in (1, 2):
+        rotate_key(desk.ports, ACCOUNT, DAY, "test")
         remove(desk)
+        desk.clock.advance(1)
+        desk.tenant()
+        back = tenant(desk)
+        assert back and (back.standing, back.left, back.name, back.quotas) == ("active", None, "shop", ())
+        assert back.generations(desk.clock.now()) == (1 + 2 * again,)
+        assert back.created == desk.clock.now()
+        assert desk.outside.aliases.open == {ACCOUNT: 1}
+        assert add(desk) == back
+    assert events(desk).count("tenant-added") == 3
+    assert order(desk).outcome == "allocated"
     check(desk.store)
 
 
@@ -360,6 +462,35 @@ def test_aliases_follow_what_is_live(desk: Desk) -> None:
     assert follow_live(desk.another().ports, NoDeadline()) == (0, ())
 
 
+def test_what_a_removal_left_goes(desk: Desk) -> None:
+    """An alias that was being made while its account was removed is taken away by upkeep, in whichever Region it is."""
+    doors = [desk.outside.aliases, desk.outside.aliases.elsewhere("us-east-1")]
+    desk.tenant(OTHER)
+    desk.tenant()
+    remove(desk)
+    for each in doors:
+        each.open[ACCOUNT] = each.live
+    assert follow_live(desk.another().ports, NoDeadline()) == (2, ())
+    assert [each.open for each in doors] == [{OTHER: 1}, {OTHER: 1}]
+
+
+@pytest.mark.parametrize("deed", [add, lambda desk: remove_tenant(desk.ports, OTHER, "test")])
+def test_who_does_not_know_where_the_ways_in_are_changes_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, deed: Callable[[Desk], object]
+) -> None:
+    """A command without the function's ARN is refused before it has written half of what it should do."""
+    desk.tenant(OTHER)
+    before = desk.store.plan()
+
+    def unknown() -> list[object]:
+        raise NotSetUpError("AWS Lambda", "IPAM_CN_CIDR_FUNCTION is not set")
+
+    monkeypatch.setattr(desk.outside.aliases, "regions", unknown)
+    with pytest.raises(NotSetUpError):
+        deed(desk)
+    assert desk.store.plan().tenants == before.tenants
+
+
 def test_without_tenants_nobody_is_asked(desk: Desk) -> None:
     """A system that has no tenants needs no right to look at aliases."""
     desk.outside.aliases.shut = True
@@ -395,6 +526,60 @@ def test_a_run_moves_so_many_at_most(desk: Desk) -> None:
         desk.tenant(f"{number:012d}")
     desk.outside.aliases.live = 2
     assert [follow_live(desk.ports, NoDeadline()) for _ in range(3)] == [(MAX_MOVED, ()), (3, ()), (0, ())]
+
+
+def test_aliases_follow_what_is_live_in_each_region(desk: Desk) -> None:
+    """A Region has versions of its own; one that is new gets all that it lacks, but no more in a run than its share."""
+    home = desk.outside.aliases
+    for number in range(MAX_MOVED):
+        desk.tenant(f"{number:012d}")
+    there = home.elsewhere("us-east-1")
+    home.live = 7
+    there.live = 3
+    share = MAX_MOVED // 2
+    assert [follow_live(desk.another().ports, NoDeadline()) for _ in range(3)] == [
+        (2 * share, ()),
+        (2 * share, ()),
+        (0, ()),
+    ]
+    assert set(home.open.values()) == {7} and set(there.open.values()) == {3}
+    assert home.open.keys() == there.open.keys()
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_a_region_that_fails_does_not_keep_the_others(desk: Desk, failing: int) -> None:
+    """It is told, by its name, and tried again by the next run."""
+    home = desk.outside.aliases
+    regions = [home, home.elsewhere("us-east-1"), home.elsewhere("eu-west-1")]
+    desk.tenant()
+    for region in regions:
+        region.live = 2
+    regions[failing].shut = True
+    done, errors = follow_live(desk.another().ports, NoDeadline())
+    assert (done, [str(error) for error in errors]) == (
+        2,
+        [str(ServiceUnavailableError(f"AWS Lambda in {regions[failing].region}", "TooManyRequestsException"))],
+    )
+    regions[failing].shut = False
+    assert follow_live(desk.another().ports, NoDeadline()) == (1, ())
+
+
+def test_a_region_that_fails_again_and_again_is_left_to_the_next_run(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each try may take seconds, which the other Regions and the pools need."""
+    home = desk.outside.aliases
+    there = home.elsewhere("us-east-1")
+    for number in range(MAX_FAILED + 3):
+        desk.tenant(f"{number:012d}")
+    home.live = there.live = 2
+
+    def fail(account: str) -> None:
+        raise ServiceUnavailableError("AWS Lambda in eu-central-1", account)
+
+    monkeypatch.setattr(home, "let_in", fail)
+    done, errors = follow_live(desk.another().ports, NoDeadline())
+    assert (done, len(errors)) == (MAX_FAILED + 3, MAX_FAILED)
 
 
 def test_it_ends_when_the_time_does(desk: Desk) -> None:
@@ -450,7 +635,8 @@ def test_in_every_interleaving_both_come_to_an_end(wanted: tuple[str, str]) -> N
         failed = [result for result in results if isinstance(result, Exception)]
         assert all(isinstance(error, NoSuchTenantError) for error in failed), (schedule, results)
         now = store.plan().tenants.get(ACCOUNT)
-        assert now is None or desk.outside.aliases.open == {ACCOUNT: 1}, schedule
+        assert desk.outside.aliases.open == ({} if now is None else {ACCOUNT: 1}), schedule
+        assert set(store.plan().removed) == ({ACCOUNT} if now is None else set()), schedule
         if wanted == ("add", "rotate"):
             assert now and now.generation == 2
         settled(desk)
@@ -485,6 +671,7 @@ def test_whatever_befalls_a_commit_it_can_be_done_again(deed: str, faults: tuple
     now = tenant(desk)
     if deed == "remove":
         assert now is None and not desk.outside.aliases.open
+        assert desk.store.plan().removed[ACCOUNT].generation == 1
     else:
         assert now and now.standing == "active"
         assert now.generation > 1 if deed == "rotate" else now.generation == 1
@@ -515,6 +702,41 @@ def test_one_that_is_back_when_it_was_to_be_gone_has_its_way_in(desk: Desk) -> N
     assert tenant(desk) is None and shut.asked.count("let_in") == 3
 
 
+def test_one_that_is_shown_out_while_it_is_let_in_is_let_in_again(desk: Desk) -> None:
+    """Between its record and its way in it was removed: it does not come to have the one without the other."""
+    doors, adding = desk.outside.aliases, desk.another()
+    let_in = doors.let_in
+
+    def late(account: str) -> None:
+        doors.let_in = let_in  # type: ignore[method-assign]
+        remove(desk)
+        let_in(account)
+
+    doors.let_in = late  # type: ignore[method-assign]
+    add(adding)
+    now = tenant(desk)
+    assert now and (now.standing, now.generation) == ("active", 2)
+    assert desk.outside.aliases.open == {ACCOUNT: 1}
+
+
+@pytest.mark.parametrize("faults", list(itertools.product([*FAULTS, "none"], FAULTS)))
+def test_whatever_befalls_a_return_one_generation_is_passed_over(faults: tuple[Fault, ...]) -> None:
+    """Let in again over and over until there is an answer, it has one new key and not several."""
+    desk = Desk()
+    desk.tenant()
+    remove(desk)
+    faulty = Faulty(desk.store, iter(faults))
+    for _ in range(4):
+        try:
+            add(desk.another(faulty))
+        except StoreUnavailableError:
+            continue
+        break
+    now = tenant(desk)
+    assert now and (now.standing, now.generation) == ("active", 2)
+    settled(desk)
+
+
 def test_each_change_is_one_operation_and_its_record(desk: Desk) -> None:
     """The record of the tenant, and the audit record, and nothing else."""
     watched = Recorder(desk.store)
@@ -523,5 +745,5 @@ def test_each_change_is_one_operation_and_its_record(desk: Desk) -> None:
     rotate_key(at.ports, ACCOUNT, DAY, "test")
     remove(at)
     first = [type(change.operations[0]) for change in watched.committed]
-    assert first == [PutTenant, ReplaceTenant, ReplaceTenant, RemoveTenant]
+    assert first == [PutTenant, ReplaceTenant, ReplaceTenant, ReplaceTenant]
     assert {len(change.operations) for change in watched.committed} == {2}

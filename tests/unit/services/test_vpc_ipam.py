@@ -475,14 +475,29 @@ def test_what_another_pool_has_learned_is_not_taken_along() -> None:
     assert amazon.blocks() == []
 
 
+def test_a_pool_of_another_region_is_used_from_anywhere() -> None:
+    """Ordered from, looked up, mended and given back to in its own Region, by a process that runs in another one."""
+    desk, amazon, pool = backed("10.0.0.0/24", there=("10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24"), locale="us-east-1")
+    grant = desk.allocate(desk.request("Net", 24, pool=pool, locale="us-east-1")).grant
+    more = desk.allocate(desk.request("More", 24, pool=pool, locale="us-east-1")).grant
+    assert amazon.blocks() == [str(grant.cidr), str(more.cidr)]
+    amazon.faults = iter(["lost-after"])
+    with pytest.raises(ServiceUnavailableError):
+        desk.allocate(desk.request("Lost", 28, pool=pool, locale="us-east-1"))
+    for name, each in (("Net", grant), ("More", more)):
+        desk.release(name, each.allocation_id)
+    settle(desk, amazon, pool)
+    assert amazon.blocks() == []
+
+
 def test_a_process_without_a_way_there_says_so() -> None:
     """Whatever it would do."""
     nowhere = NoVpcIpam()
     tries: list[Callable[[], object]] = [
-        lambda: nowhere.allocate(VpcIpamOrder("p", "t", "d", 26)),
-        lambda: nowhere.release("p", block("10.0.0.0/26"), "a"),
-        lambda: nowhere.allocations("p"),
-        lambda: nowhere.cidrs("p"),
+        lambda: nowhere.allocate(VpcIpamOrder(REGION, "p", "t", "d", 26)),
+        lambda: nowhere.release(REGION, "p", block("10.0.0.0/26"), "a"),
+        lambda: nowhere.allocations(REGION, "p"),
+        lambda: nowhere.cidrs(REGION, "p"),
     ]
     for each in tries:
         with pytest.raises(ServiceUnavailableError) as raised:

@@ -1,4 +1,4 @@
-"""Aliases of the function that serves stacks, one a tenant account, each with a policy for that account alone.
+"""Aliases of the functions that serve stacks, one a tenant account, each with a policy for that account alone.
 
 A stack's function is invoked with the rights of whoever deploys the stack. An alias that one account only may invoke
 therefore proves the account, which nothing in an event does (Lambda developer guide, "Working with resource-based IAM
@@ -6,6 +6,9 @@ policies in Lambda"). What fails is sent to the same queue as everywhere: that i
 
 The description of an alias is written last, and says what it was made like: an alias that was left unfinished, or whose
 settings are not those of `live` any more, is seen in the list of them all, at one call for fifty.
+
+Every Region has a function of its own, of the same name. Which Regions those are is said at one place, by the
+deployment of the home Region, in its function's environment, and read there by all who need it: nobody can forget one.
 """
 
 from __future__ import annotations
@@ -18,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from ipam.adapters.aws import answering
-from ipam.domain.errors import ServiceUnavailableError
+from ipam.adapters.aws import answering, in_region, region_of
+from ipam.domain.errors import NotSetUpError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,6 +34,11 @@ STATEMENT: Final = "LetIn"
 NOT_THERE: Final = "ResourceNotFoundException"
 UNFINISHED: Final = "cn-ipam is making this alias"
 MARK_DIGITS: Final = 16
+HOME_REGION: Final = "IPAM_HOME_REGION"
+"""Variable in a function's environment that names the home Region, if that is another one."""
+OTHER_REGIONS: Final = "IPAM_OTHER_REGIONS"
+"""Variable in the home function's environment that names the other Regions, separated by commas. What was deployed last
+counts and not what is live: a changed parameter alone publishes no version."""
 SETTINGS: Final = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
 """What an alias says of events that fail (Lambda API reference, "PutFunctionEventInvokeConfig")."""
 
@@ -54,31 +62,70 @@ class _Live:
         return (alias["FunctionVersion"], alias.get("Description")) == (self.version, self.description(account))
 
 
+class TenantAliasesOfRegions:
+    """`ipam.services.ports.Aliases` of a function that is called the same in every Region."""
+
+    def __init__(self, live: str, connect: Callable[[str], Any]) -> None:
+        """Ask nothing yet.
+
+        Args:
+            live: ARN of the home Region's alias `live`.
+            connect: makes the client of a Region, when it is first needed.
+        """
+        self._function, _, self._alias = live.rpartition(":")
+        self._connect = functools.cache(connect)
+
+    def regions(self) -> list[TenantAliases]:
+        """See the port."""
+        if self._alias != LIVE:
+            raise NotSetUpError(SERVICE, f"IPAM_CN_CIDR_FUNCTION is not the ARN of the alias {LIVE}")
+        home = self._of(region_of(self._function))
+        return [home, *(self._of(region) for region in home.other_regions())]
+
+    def _of(self, region: str) -> TenantAliases:
+        """Give the aliases of a Region."""
+        return TenantAliases(in_region(self._function, region), functools.partial(self._connect, region))
+
+
 class TenantAliases:
-    """`ipam.services.ports.Aliases` of one function."""
+    """`ipam.services.ports.RegionAliases` of one function."""
 
     def __init__(self, function: str, connect: Callable[[], Any]) -> None:
-        """Work on a function by the ARN of its alias `live`; the client is made with `connect` when it is needed."""
-        self._function, _, self._alias = function.rpartition(":")
+        """Work on a function by its ARN, without an alias; the client is made with `connect` when it is needed."""
+        self._function = function
+        self._service = f"{SERVICE} in {region_of(function)}"
         self._connect = functools.cache(connect)
 
     def service_token(self, account: str) -> str:
         """See the port."""
-        return f"{self._function}:{PREFIX}{account}" if self._alias == LIVE else ""
+        return f"{self._function}:{PREFIX}{account}"
 
-    def outdated(self, accounts: Iterable[str]) -> list[str]:
+    def other_regions(self) -> list[str]:
+        """Read in which other Regions there is such a function: the deployment of the home Region says so.
+
+        Raises:
+            ServiceUnavailableError: this is not the one of the home Region, and does not know.
+        """
+        with answering(self._service):
+            said = self._connect().get_function_configuration(FunctionName=self._function)
+        variables: dict[str, str] = said.get("Environment", {}).get("Variables", {})
+        home = variables.get(HOME_REGION, "")
+        if home not in {"", region_of(self._function)}:
+            raise NotSetUpError(self._service, f"IPAM_CN_CIDR_FUNCTION has to be that of {home}")
+        return [region for region in variables.get(OTHER_REGIONS, "").split(",") if region]
+
+    def outdated(self, tenants: Iterable[str], removed: Iterable[str] = ()) -> tuple[list[str], list[str]]:
         """See the port."""
-        self._check()
-        with answering(SERVICE):
+        with answering(self._service):
             live = self._live()
             pages = self._connect().get_paginator("list_aliases").paginate(FunctionName=self._function)
             aliases = {alias["Name"]: alias for page in pages for alias in page["Aliases"]}
-        return [account for account in accounts if not live.is_followed_by(aliases.get(PREFIX + account), account)]
+        behind = [account for account in tenants if not live.is_followed_by(aliases.get(PREFIX + account), account)]
+        return behind, [account for account in removed if PREFIX + account in aliases]
 
     def let_in(self, account: str) -> None:
         """See the port."""
-        self._check()
-        with answering(SERVICE):
+        with answering(self._service):
             lambdas, live, name = self._connect(), self._live(), PREFIX + account
             alias = self._found(lambda: lambdas.get_alias(FunctionName=self._function, Name=name))
             wanted = {"FunctionName": self._function, "Name": name, "FunctionVersion": live.version}
@@ -92,21 +139,11 @@ class TenantAliases:
 
     def shut_out(self, account: str) -> None:
         """See the port."""
-        self._check()
         lambdas, at = self._connect(), {"FunctionName": self._function, "Qualifier": PREFIX + account}
-        with answering(SERVICE):
+        with answering(self._service):
             self._found(lambda: lambdas.remove_permission(**at, StatementId=STATEMENT + account))
             self._found(lambda: lambdas.delete_function_event_invoke_config(**at))
             self._found(lambda: lambdas.delete_alias(FunctionName=self._function, Name=PREFIX + account))
-
-    def _check(self) -> None:
-        """Refuse to work without the function.
-
-        Raises:
-            ServiceUnavailableError: the setting that is missing, or wrong.
-        """
-        if self._alias != LIVE:
-            raise ServiceUnavailableError(SERVICE, f"IPAM_CN_CIDR_FUNCTION is not the ARN of the alias {LIVE}")
 
     def _live(self) -> _Live:
         """Read what aliases have to be like."""

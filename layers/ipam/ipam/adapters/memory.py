@@ -17,6 +17,7 @@ from sortedcontainers import SortedDict
 
 from ipam.adapters.dynamodb import items, keys
 from ipam.domain.allocation import Allocation, Approval, AuditRecord, CoolingBlock, Lease, PendingOrder
+from ipam.domain.attempt import Attempt, date_of
 from ipam.domain.change import (
     ChangeQuota,
     CloseApproval,
@@ -45,7 +46,6 @@ from ipam.domain.change import (
     RemovePool,
     RemoveProvisioned,
     RemoveScope,
-    RemoveTenant,
     ReplacePool,
     ReplaceScope,
     ReplaceTenant,
@@ -90,7 +90,6 @@ REMOVALS = (
     RemovePool,
     RemoveName,
     RemoveProvisioned,
-    RemoveTenant,
 )
 """Operations that leave nothing where they were."""
 
@@ -227,6 +226,31 @@ class MemoryStore:
         """See the port."""
         return iter(self._range(keys.audit_partition(subject), None if cidr is None else keys.audit_of(cidr)))
 
+    def attempts(self, day: int, account: str | None = None) -> Iterator[Attempt]:
+        """See the port."""
+        between = None if account is None else keys.attempts_of(account)
+        return iter(self._range(keys.attempt_partition(date_of(day)), between))
+
+    def count_attempt(self, attempt: Attempt) -> int:
+        """See the port."""
+        key = keys.tally(date_of(attempt.day), attempt.account)
+        with self._lock:
+            self.consumed.requests += 1
+            self.consumed.write_units += 1
+            number = int(self._find(key) or 0) + 1
+            self._partitions.setdefault(key.partition, SortedDict())[key.sort] = number
+        return number
+
+    def keep_attempt(self, attempt: Attempt) -> None:
+        """See the port."""
+        key = keys.attempt(date_of(attempt.day), attempt.account, attempt.slot)
+        with self._lock:
+            self.consumed.requests += 1
+            self.consumed.write_units += math.ceil(_size(attempt, "") / WRITE_UNIT)
+            current = self._find(key)
+            if current is None or current.number < attempt.number:
+                self._partitions.setdefault(key.partition, SortedDict())[key.sort] = attempt
+
     def commit(self, change: Change) -> None:
         """See the port."""
         with self._lock:
@@ -325,7 +349,7 @@ class MemoryStore:
                 return current is not None and current == holder_id
             case ReplaceScope(part) | ReplacePool(part) | ReplaceTenant(part) | RemoveScope(part):
                 return current is not None and current.version == part.version
-            case RemovePool(_, version) | RemoveTenant(_, version):
+            case RemovePool(_, version):
                 return current is not None and current.version == version
             case PutOwner(record) | PutRound(record):
                 return (0 if current is None else current.version) == record.version
@@ -417,8 +441,6 @@ def _key(operation: Operation) -> keys.Key:  # noqa: C901, PLR0911, PLR0912 - on
             return keys.pool(pool_id)
         case PutTenant(tenant) | ReplaceTenant(tenant):
             return keys.tenant(tenant.account)
-        case RemoveTenant(account):
-            return keys.tenant(account)
         case PutName(name) | RemoveName(name):
             return keys.name(name)
         case PutProvisioned(block) | RemoveProvisioned(block):
@@ -453,6 +475,7 @@ def _record(operation: Operation) -> Any:  # noqa: PLR0911 - one a kind
 _TO_ITEM: dict[type, Callable[[Any], Item]] = {
     Allocation: items.from_allocation,
     Approval: items.from_approval,
+    Attempt: items.from_attempt,
     Lease: items.from_lease,
     PendingOrder: items.from_order,
     AuditRecord: items.from_audit,

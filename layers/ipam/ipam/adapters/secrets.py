@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from ipam.adapters.aws import in_reach
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ipam.services.ports import Clock
+
+SERVICE: Final = "AWS Secrets Manager"
 
 AGE: Final = 300_000
 """Milliseconds for which keys that were read serve further requests."""
@@ -46,7 +50,8 @@ class MasterKeys:
     def _version(self, stage: str) -> bytes | None:
         """Read a version of the secret, if there is one."""
         try:
-            answer = self._connect().get_secret_value(SecretId=self._secret, VersionStage=stage)
+            with in_reach(SERVICE):
+                answer = self._connect().get_secret_value(SecretId=self._secret, VersionStage=stage)
         except ClientError as error:
             if error.response["Error"]["Code"] == "ResourceNotFoundException" and stage == "AWSPREVIOUS":
                 return None

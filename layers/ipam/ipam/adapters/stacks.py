@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ipam.domain.errors import ServiceUnavailableError
+from ipam.adapters.members import MemberClients, raise_if_busy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,24 +19,6 @@ if TYPE_CHECKING:
     from ipam.services.ports import Clock, Standing
 
 SERVICE: Final = "AWS CloudFormation"
-
-CLIENT_AGE: Final = 45 * 60_000
-"""Milliseconds for which a client serves: the rights of the role last for an hour."""
-
-MAX_CLIENTS: Final = 200
-"""Clients that are kept, one an account and Region; beyond that all are made anew."""
-
-BUSY: Final = frozenset(
-    {
-        "InternalFailure",
-        "RequestLimitExceeded",
-        "ServiceUnavailable",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
-"""Codes of errors after which the same question may be answered in a minute."""
 
 NOT_THERE: Final = "does not exist"
 """What the message of a ValidationError says of a stack or a resource that is not there; there is no code for it."""
@@ -58,15 +40,12 @@ class MemberStacks:
             clock: tells when a client's rights run out.
             connect: makes a client by the ARN of a role, in a Region.
         """
-        self._role = role
-        self._clock = clock
-        self._connect = connect
-        self._clients: dict[tuple[str, str], tuple[int, Any]] = {}
+        self._clients = MemberClients(SERVICE, role, clock, connect)
 
     def standing(self, stack: StackId) -> Standing:
         """See the port."""
         try:
-            found = self._client(stack).describe_stacks(StackName=stack.arn)["Stacks"]
+            found = self._clients.of(stack).describe_stacks(StackName=stack.arn)["Stacks"]
         except ClientError as error:
             return "gone" if _is_not_there(error) else "unknown"
         except BotoCoreError:
@@ -76,7 +55,7 @@ class MemberStacks:
     def resource(self, stack: StackId, logical_id: str) -> str | None:
         """See the port."""
         try:
-            found = self._client(stack).describe_stack_resources(StackName=stack.arn, LogicalResourceId=logical_id)
+            found = self._clients.of(stack).describe_stack_resources(StackName=stack.arn, LogicalResourceId=logical_id)
         except ClientError as error:
             return "" if _is_not_there(error) else None
         except BotoCoreError:
@@ -86,31 +65,6 @@ class MemberStacks:
                 return "" if each["ResourceStatus"] in ENDED else each.get("PhysicalResourceId")
         return ""
 
-    def _client(self, stack: StackId) -> Any:
-        """Give a client for the stack's account and Region whose rights have not run out.
-
-        Raises:
-            ClientError: the role is not there, or not for us; that is remembered as long as a client.
-        """
-        key, now = (stack.account, stack.region), self._clock.now()
-        made, client = self._clients.get(key, (now, None))
-        if client is None or not 0 <= now - made < CLIENT_AGE:
-            if len(self._clients) >= MAX_CLIENTS:
-                self._clients.clear()
-            client = self._connected(stack)
-            self._clients[key] = (now, client)
-        if isinstance(client, ClientError):
-            raise client
-        return client
-
-    def _connected(self, stack: StackId) -> Any:
-        """Make a client, or give the reason for which there is none."""
-        try:
-            return self._connect(f"arn:{stack.partition}:iam::{stack.account}:role/{self._role}", stack.region)
-        except ClientError as error:
-            _raise_if_busy(error)
-            return error
-
 
 def _is_not_there(error: ClientError) -> bool:
     """Whether an error says that something does not exist.
@@ -118,18 +72,11 @@ def _is_not_there(error: ClientError) -> bool:
     Raises:
         ServiceUnavailableError: it only says to ask later.
     """
-    _raise_if_busy(error)
+    raise_if_busy(SERVICE, error)
     said = error.response["Error"]
     # Of a role, or of anything else than what was asked for, nothing follows for the stack.
     asked = error.operation_name.startswith("DescribeStack")
     return asked and said["Code"] == "ValidationError" and NOT_THERE in said.get("Message", "")
-
-
-def _raise_if_busy(error: ClientError) -> None:
-    """Raise the domain's error where too much was asked for now."""
-    code = error.response["Error"]["Code"]
-    if code in BUSY:
-        raise ServiceUnavailableError(SERVICE, code) from error
 
 
 def _standing(status: str) -> Standing:

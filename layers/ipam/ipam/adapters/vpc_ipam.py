@@ -63,11 +63,21 @@ PROVISIONED: Final = "provisioned"
 
 
 class VpcIpamPools:
-    """`ipam.services.ports.VpcIpam` by EC2's API, in the Region of the pools."""
+    """`ipam.services.ports.VpcIpam` by EC2's API.
 
-    def __init__(self, connect: Callable[[], Any]) -> None:
-        """Ask nothing yet; the client is made with `connect` when it is first needed."""
+    A pool is asked in its locale, which is the Region that both calls demand ("The Region you use should be the IPAM
+    pool locale"), whichever Region this process runs in: upkeep at home gives back what a stack elsewhere had.
+    """
+
+    def __init__(self, connect: Callable[[str], Any], home: str) -> None:
+        """Ask nothing yet.
+
+        Args:
+            connect: makes the client of a Region, when it is first needed.
+            home: the Region in which a pool without a locale is asked; the same for all, wherever they run.
+        """
         self._connect = functools.cache(connect)
+        self._home = home
 
     def allocate(self, order: VpcIpamOrder) -> Chosen:
         """See the port."""
@@ -83,15 +93,15 @@ class VpcIpamPools:
             limits = {"AllowedCidrs": order.allowed, "DisallowedCidrs": order.disallowed}
             request |= {name: [str(cidr) for cidr in cidrs] for name, cidrs in limits.items() if cidrs}
         with _answering(order.vpc_ipam_pool_id):
-            answer = self._connect().allocate_ipam_pool_cidr(**request)
+            answer = self._client(order.locale).allocate_ipam_pool_cidr(**request)
         return _chosen(answer["IpamPoolAllocation"])
 
-    def release(self, vpc_ipam_pool_id: str, cidr: Cidr, allocation_id: str) -> bool:
+    def release(self, locale: str, vpc_ipam_pool_id: str, cidr: Cidr, allocation_id: str) -> bool:
         """See the port."""
         request = {"IpamPoolId": vpc_ipam_pool_id, "Cidr": str(cidr), "IpamPoolAllocationId": allocation_id}
         with _answering(vpc_ipam_pool_id):
             try:
-                answer = self._connect().release_ipam_pool_allocation(**request)
+                answer = self._client(locale).release_ipam_pool_allocation(**request)
             except ClientError as error:
                 if error.response["Error"]["Code"] == NOT_FOUND:
                     return False
@@ -101,19 +111,22 @@ class VpcIpamPools:
             raise ServiceUnavailableError(SERVICE, code)
         return True
 
-    def allocations(self, vpc_ipam_pool_id: str) -> Iterator[Chosen]:
+    def allocations(self, locale: str, vpc_ipam_pool_id: str) -> Iterator[Chosen]:
         """See the port."""
-        for page in self._pages("get_ipam_pool_allocations", vpc_ipam_pool_id):
+        for page in self._pages("get_ipam_pool_allocations", locale, vpc_ipam_pool_id):
             yield from (_chosen(item) for item in page["IpamPoolAllocations"])
 
-    def cidrs(self, vpc_ipam_pool_id: str) -> tuple[Cidr, ...]:
+    def cidrs(self, locale: str, vpc_ipam_pool_id: str) -> tuple[Cidr, ...]:
         """See the port."""
-        items = (
-            item for page in self._pages("get_ipam_pool_cidrs", vpc_ipam_pool_id) for item in page["IpamPoolCidrs"]
-        )
+        pages = self._pages("get_ipam_pool_cidrs", locale, vpc_ipam_pool_id)
+        items = (item for page in pages for item in page["IpamPoolCidrs"])
         return tuple(Cidr.parse(item["Cidr"]) for item in items if item["State"] == PROVISIONED)
 
-    def _pages(self, operation: str, vpc_ipam_pool_id: str) -> Iterator[dict[str, Any]]:
+    def _client(self, locale: str) -> Any:
+        """Give the client for pools of a locale."""
+        return self._connect(locale or self._home)
+
+    def _pages(self, operation: str, locale: str, vpc_ipam_pool_id: str) -> Iterator[dict[str, Any]]:
         """Read a list page by page.
 
         Raises:
@@ -122,7 +135,7 @@ class VpcIpamPools:
         request = {"IpamPoolId": vpc_ipam_pool_id, "MaxResults": PAGE}
         for _ in range(MAX_PAGES):
             with _answering(vpc_ipam_pool_id):
-                page = getattr(self._connect(), operation)(**request)
+                page = getattr(self._client(locale), operation)(**request)
             yield page
             if not page.get("NextToken"):
                 return

@@ -34,6 +34,9 @@ AuditEvent = Literal[
     "redelivered",
     "tenant-added",
     "tenant-changed",
+    "quota-changed",
+    "key-rotated",
+    "tenant-left",
     "tenant-removed",
     "ordered",
     "order-ended",
@@ -188,6 +191,7 @@ class AuditRecord:
         account: the owner's account, or "".
         cause: the request: its type and RequestId, or the name of the job.
         serial: random, so that two records of one millisecond stay two.
+        note: what the event does not say: why a request was decided so, or what was changed, and to what; or "".
     """
 
     subject: str
@@ -199,3 +203,4 @@ class AuditRecord:
     account: str
     cause: str
     serial: str
+    note: str = ""

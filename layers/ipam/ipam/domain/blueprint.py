@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from ipam.domain.cidr import Cidr, spans
+from ipam.domain.differences import changes_between, facts_of
 from ipam.domain.errors import BlueprintError, InvalidPoolError, NoSuchPoolError, NoSuchScopeError
-from ipam.domain.plan import Plan, check_change, check_pool
+from ipam.domain.plan import Plan, check_change, check_name, check_new_pool
 from ipam.domain.pool import Pool, ProvisionedCidr, Scope
 
 if TYPE_CHECKING:
@@ -141,15 +142,24 @@ def _scope_steps(plan: Plan, wanted: ScopeBlueprint) -> list[Step]:
     try:
         scope = plan.named_scope(wanted.name)
     except NoSuchScopeError:
+        _check_scope_name(wanted)
         return [Step("create-scope", wanted.name, blueprint=wanted)]
     if scope.scope_type != wanted.scope_type:
         why = f"the scope is {scope.scope_type}, and its type is fixed when it is made"
         raise BlueprintError(str(wanted.place), f"type {wanted.scope_type}", why)
-    changes = _changes(
+    changes = changes_between(
         {"description": scope.description, "tags": scope.tags},
         {"description": wanted.description, "tags": wanted.tags},
     )
     return [Step("edit-scope", wanted.name, changes=changes, blueprint=wanted)] if changes else []
+
+
+def _check_scope_name(wanted: ScopeBlueprint) -> None:
+    """Refuse the name of a new scope before anything is done."""
+    try:
+        check_name(wanted.name)
+    except InvalidPoolError as error:
+        raise BlueprintError(str(wanted.place), f"the name {wanted.name!r}", error.why) from None
 
 
 @dataclass(frozen=True)
@@ -200,7 +210,7 @@ def _edits(where: _Where, present: Pool, wanted: PoolBlueprint) -> list[Step]:
         check_change(present, meant, where.plan)
     except InvalidPoolError as error:
         raise _refused(wanted, error) from None
-    changes = _changes(_facts(present), _facts(meant))
+    changes = changes_between(facts_of(present), facts_of(meant))
     return [Step("edit-pool", where.scope, present.name, wanted=wanted.pool, changes=changes)] if changes else []
 
 
@@ -229,7 +239,7 @@ def _check_new(where: _Where, wanted: PoolBlueprint) -> None:
         # Only whether there is a source pool matters for it.
         pool = replace(pool, source_resource=None)
     try:
-        check_pool(pool, Plan(scopes, tuple(where.plan.pools.values()), ()))
+        check_new_pool(pool, Plan(scopes, tuple(where.plan.pools.values()), ()))
     except InvalidPoolError as error:
         raise _refused(wanted, error) from None
 
@@ -305,44 +315,3 @@ def _surplus(wanted: PoolBlueprint, has: tuple[ProvisionedCidr, ...]) -> list[Ci
         else:
             surplus.append(block.cidr)
     return surplus
-
-
-def _facts(pool: Pool) -> dict[str, object]:
-    """Tell what may be edited of a pool, by the names that the file has for it."""
-    rules, quota = pool.rules, pool.quota
-    return {
-        "description": pool.description,
-        "allocation_types": tuple(sorted(pool.allocation_types)),
-        "min_netmask_length": rules.min_netmask_length,
-        "max_netmask_length": rules.max_netmask_length,
-        "default_netmask_length": rules.default_netmask_length,
-        "required_tags": rules.required_tags,
-        "allowed_cidrs": rules.allowed_cidrs,
-        "disallowed_cidrs": rules.disallowed_cidrs,
-        "approval_netmask_length": rules.approval_netmask_length,
-        "lease_seconds": rules.lease_seconds,
-        "strategy": rules.strategy,
-        "max_allocations": quota.allocations,
-        "max_units": quota.units,
-        "cooling_seconds": pool.cooling_seconds,
-        "tags": pool.tags,
-        "shared_with": pool.shared_with,
-        "auto_import": pool.auto_import,
-        "sticky": pool.sticky,
-    }
-
-
-def _changes(was: dict[str, object], meant: dict[str, object]) -> tuple[tuple[str, str, str], ...]:
-    """Tell what differs, as text."""
-    return tuple((name, _said(was[name]), _said(meant[name])) for name in was if was[name] != meant[name])
-
-
-def _said(value: object) -> str:
-    """Write a fact for people."""
-    match value:
-        case None | "" | ():
-            return "none"
-        case tuple():
-            return ", ".join("=".join(each) if isinstance(each, tuple) else str(each) for each in value)
-        case _:
-            return str(value)

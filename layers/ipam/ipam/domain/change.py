@@ -328,7 +328,7 @@ class RemoveProvisioned:
 
 @dataclass(frozen=True, slots=True)
 class PutTenant:
-    """Let an account order, on the condition that it is no tenant yet."""
+    """Let an account order, on the condition that it never was a tenant."""
 
     tenant: Tenant
 
@@ -338,14 +338,6 @@ class ReplaceTenant:
     """Change a tenant, on the condition that its version is the one that `tenant` was made from; it counts on."""
 
     tenant: Tenant
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveTenant:
-    """Forget a tenant, on the condition of its version."""
-
-    account: str
-    version: int
 
 
 Operation = (
@@ -388,7 +380,6 @@ Operation = (
     | RemoveProvisioned
     | PutTenant
     | ReplaceTenant
-    | RemoveTenant
 )
 
 

@@ -10,7 +10,7 @@ They are not frozen, because Python itself writes to an exception on its way, as
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from ipam.domain.cidr import Cidr, Family
@@ -21,7 +21,13 @@ class IpamError(Exception):
 
 
 class PermanentError(IpamError):
-    """The same request will be refused again."""
+    """The same request will be refused again.
+
+    Attributes:
+        beside: the other pools that were tried and refused as well, each with the short name of its refusal.
+    """
+
+    beside: tuple[tuple[str, str], ...] = ()
 
 
 class TemporaryError(IpamError):
@@ -66,6 +72,16 @@ class NoPoolForRequestError(PermanentError):
     allocation_type: str
     family: Family
     tags: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(unsafe_hash=True)
+class SeveralScopesError(PermanentError):
+    """Pools that fit are in several scopes (`scopes`, by name), none of which is the default one, and none is named."""
+
+    locale: str
+    allocation_type: str
+    family: Family
+    scopes: tuple[str, ...]
 
 
 @dataclass(unsafe_hash=True)
@@ -148,12 +164,23 @@ class UnknownAccountError(PermanentError):
 
 @dataclass(unsafe_hash=True)
 class DeniedError(PermanentError):
-    """An administrator has refused the request (`by`, with `note`), or nobody decided in time (`by` is "")."""
+    """An administrator has refused the request (`by`, with `note`), or nobody decided in time (`by` is "").
+
+    `waits` is whether there was time to decide at all.
+    """
 
     pool: str
     asked: int
     by: str
     note: str
+    waits: bool = True
+
+
+@dataclass(unsafe_hash=True)
+class ReplacementRefusedError(PermanentError):
+    """An Update asks for another block than the resource has, and says that it cannot be given one."""
+
+    held: Cidr
 
 
 @dataclass(unsafe_hash=True)
@@ -172,6 +199,13 @@ class NoSuchPreviewError(PermanentError):
 
 
 @dataclass(unsafe_hash=True)
+class OnlyPreviewedError(PermanentError):
+    """A block is to be used that is a preview: it is only held for a while."""
+
+    held: Cidr
+
+
+@dataclass(unsafe_hash=True)
 class PoolExhaustedError(PermanentError):
     """A pool has no free block that is large enough.
 
@@ -183,6 +217,10 @@ class PoolExhaustedError(PermanentError):
         cooling_addresses: how many addresses these hold.
         cooling_until: when the next of them becomes free, milliseconds of the epoch.
         provisioned: whether the pool has any address space at all.
+        room_at: when what cools will have made room for such a block; None: it cannot.
+        limited_by: whose lists of allowed and disallowed blocks say where it may lie: the `request`'s, the `pool`'s.
+            The largest block, and what cools, are then those within the lists.
+        permitted: whether the lists leave the pool such a block at all, were it free.
     """
 
     pool: str
@@ -192,6 +230,9 @@ class PoolExhaustedError(PermanentError):
     cooling_addresses: int
     cooling_until: int | None
     provisioned: bool
+    room_at: int | None = None
+    limited_by: tuple[Literal["request", "pool"], ...] = ()
+    permitted: bool = True
 
 
 @dataclass(unsafe_hash=True)
@@ -281,6 +322,25 @@ class InUseError(PermanentError):
 
 
 @dataclass(unsafe_hash=True)
+class NetworkInUseError(PermanentError):
+    """A block is not given back, because networks still have addresses of it.
+
+    Attributes:
+        cidr: the block.
+        networks: ids of the first few VPCs and subnets.
+        count: how many there are.
+        account: where they are,
+        region: likewise.
+    """
+
+    cidr: Cidr
+    networks: tuple[str, ...]
+    count: int
+    account: str
+    region: str
+
+
+@dataclass(unsafe_hash=True)
 class ApprovalPendingError(TemporaryError):
     """The request waits for an administrator.
 
@@ -303,6 +363,11 @@ class ServiceUnavailableError(TemporaryError):
 
     service: str
     code: str
+
+
+@dataclass(unsafe_hash=True)
+class NotSetUpError(ServiceUnavailableError):
+    """A service was not asked, because a setting of this process does not say where. `code` names it and the fault."""
 
 
 @dataclass(unsafe_hash=True)

@@ -9,7 +9,7 @@ from ipam.domain.cidr import Cidr
 from ipam.domain.errors import SubnetsDoNotFitError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
 MAX_JOINED: Final = 64
 """Buddies that are swallowed in one change: a transaction takes no more, and only IPv6 has more levels than that."""
@@ -129,6 +129,19 @@ def join(block: Cidr, free: Collection[Cidr], inside: Cidr) -> tuple[Cidr, list[
         swallowed.append(block.buddy)
         block = block.parent
     return block, swallowed
+
+
+def joined(blocks: Iterable[Cidr], inside: Collection[Cidr]) -> list[Cidr]:
+    """Join blocks over each other, as far as the provisioned CIDRs reach that they are inside of: what upkeep makes."""
+    levels: dict[int, set[Cidr]] = {}
+    for block in blocks:
+        levels.setdefault(block.length, set()).add(block)
+    for length in range(max(levels, default=0), 0, -1):
+        level = levels.get(length, set())
+        for block in [each for each in level if each not in inside and each < each.buddy and each.buddy in level]:
+            level -= {block, block.buddy}
+            levels.setdefault(length - 1, set()).add(block.parent)
+    return [block for level in levels.values() for block in level]
 
 
 def pack(network: Cidr, lengths: Sequence[int]) -> list[Cidr]:

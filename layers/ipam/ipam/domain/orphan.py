@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from ipam.domain.cidr import Cidr
 
 OrphanReason = Literal["stack-gone", "deletion-failed", "not-in-stack"]
-"""The stack is deleted; its deletion has failed; or it stands, but has nothing of this allocation: what it was for was
-retained, skipped, or replaced without a Delete."""
+"""The stack is deleted; its deletion has failed, but not at this; or it stands. It has nothing of this allocation any
+more: what it was for was deleted, retained, skipped, or replaced without a Delete that was heard."""
 
 
 @dataclass(frozen=True, slots=True)

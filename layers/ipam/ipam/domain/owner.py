@@ -32,6 +32,9 @@ ASKS_KEPT: Final = 16
 RETURNERS_KEPT: Final = 8
 """How many resources of a stack may stand for the release of one allocation; a sensible template has one."""
 
+SKEW: Final = 5_000
+"""Milliseconds by which the clocks of CloudFormation's hosts may differ: each signs with its own, to the second."""
+
 
 @dataclass(frozen=True, slots=True)
 class OwnerKey:
@@ -56,8 +59,7 @@ class Grant:
         pool_id: where the block is allocated from.
         cidr: the block.
         created: when, milliseconds of the epoch by our clock.
-        requested: when CloudFormation made the latest request that was answered with it. An older Delete is not of this
-            life of the allocation and does not end it.
+        requested: when CloudFormation made the latest request that was answered with it.
         by_create: whether a Create made it, or an Update.
         acknowledged: whether a later request has proved that the stack knows it.
         returners: names of the resources of the stack that stand for its release; when the last one goes, it goes.
@@ -65,6 +67,8 @@ class Grant:
         preview: whether it is only held for someone to redeem.
         vpc_ipam_allocation_id: its allocation in Amazon VPC IPAM, where that chose the block; or "".
         passed_over: pools that were tried first and could not serve it, each with the name of the reason.
+        resumed: when CloudFormation made the latest request that took it up again, of a resource that was not known to
+            have it then: with that another life of it began. 0: it has had one.
     """
 
     allocation_id: str
@@ -80,18 +84,31 @@ class Grant:
     preview: bool = False
     vpc_ipam_allocation_id: str = ""
     passed_over: tuple[tuple[str, str], ...] = ()
+    resumed: int = 0
 
     def may_be_known(self, at: int) -> bool:
         """Whether the stack knows it at a time, or may: another Create was answered with it, while the first failed."""
         return self.acknowledged or not self.by_create or self.created < self.requested <= at
 
     def ends_with(self, requested: int) -> bool:
-        """Whether a Delete made at that time may end it."""
+        """Whether a Delete made at that time may end it: an older one is not of this life of the allocation."""
         return self.requested <= requested
+
+    def ends_by_id(self, requested: int) -> bool:
+        """Whether a Delete that names it, made at that time, may end it.
+
+        CloudFormation names what it was told of: such a Delete has followed the request that the life began with,
+        whatever the clocks say. So these may differ a little, but not over the beginning of another life.
+        """
+        return self.resumed <= requested and self.requested <= requested + SKEW
 
     def answered(self, requested: int) -> Grant:
         """The grant once another request is answered with it."""
         return replace(self, requested=max(self.requested, requested))
+
+    def taken_up(self, requested: int) -> Grant:
+        """The grant once a request is answered with it whose resource was not known to have it."""
+        return replace(self.answered(requested), resumed=requested) if requested > self.requested else self
 
     def standing_for(self, ask: str) -> Grant:
         """The grant once it answers what is asked in these words too."""
@@ -186,9 +203,11 @@ class OwnerRecord:
             and grant.requested < at
         )
 
-    def unaccepted(self, at: int) -> tuple[Grant, ...]:
-        """Allocations of Creates up to that time whose answers the stack has never been seen to know."""
-        return tuple(grant for grant in self.grants if not grant.may_be_known(at) and grant.ends_with(at))
+    def unaccepted(self, asked: str, at: int) -> tuple[Grant, ...]:
+        """Allocations of Creates up to that time that asked for this, and whose answers the stack may not know."""
+        return tuple(
+            grant for grant in self.grants if asked in grant.asks and grant.ends_with(at) and not grant.may_be_known(at)
+        )
 
 
 def digest(ask: Ask) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ipam.domain.cidr import WIDTHS
 from ipam.domain.errors import (
@@ -12,6 +13,7 @@ from ipam.domain.errors import (
     NoSuchPoolError,
     NoSuchScopeError,
     PoolMismatchError,
+    SeveralScopesError,
 )
 from ipam.domain.free_space import Limits
 from ipam.domain.pool import MAX_DEPTH, NO_QUOTA, REGIONAL, Space
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
     from ipam.domain.cidr import Cidr, Family
     from ipam.domain.pool import AllocationType, Pool, ProvisionedCidr, Scope, SourceResource, Tag
     from ipam.domain.tenant import Tenant
+
+DEFAULT_SCOPE: Final = "private"
+"""The scope that is meant where none is named and none is marked as the one that the plan began with."""
+
+_REGION: Final = re.compile(
+    r"[a-z]{2,4}(-[a-z]+)?-(central|north|south|east|west|northeast|northwest|southeast|southwest)-[1-9][0-9]?"
+)
+"""Form of a Region's name (AWS General Reference, "Regional endpoints"): part of the world, of it, and a number."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +92,11 @@ class Plan:
         provisioned: tuple[ProvisionedCidr, ...],
         tenants: tuple[Tenant, ...] = (),
     ) -> None:
-        """Index the plan."""
+        """Index the plan; of the tenants, those that were removed go apart."""
         self.scopes = {scope.scope_id: scope for scope in scopes}
         self.pools = {pool.pool_id: pool for pool in pools}
-        self.tenants = {tenant.account: tenant for tenant in tenants}
+        self.tenants = {tenant.account: tenant for tenant in tenants if tenant.standing != "removed"}
+        self.removed = {tenant.account: tenant for tenant in tenants if tenant.standing == "removed"}
         self._names = {pool.name: pool for pool in pools}
         # A pool that divides a VPC has its space from the VPC: the pool which gave that goes on giving.
         self._sources = {pool.source_pool_id for pool in pools if pool.source_resource is None}
@@ -115,6 +126,18 @@ class Plan:
         if scope is None:
             raise NoSuchScopeError(id_or_name)
         return scope
+
+    @property
+    def default_scope(self) -> Scope | None:
+        """The scope that is meant where none is named, or None where the plan does not tell.
+
+        The only private one; of several the one that the plan began with, or else the one that is called `private`.
+        """
+        private = [scope for scope in self.scopes.values() if scope.scope_type == "private"]
+        if len(private) > 1:
+            marked = [scope for scope in private if scope.is_default]
+            private = marked or [scope for scope in private if scope.name == DEFAULT_SCOPE]
+        return private[0] if len(private) == 1 else None
 
     def holder_of(self, name: str) -> str | None:
         """The id of the pool or scope that has a name."""
@@ -168,6 +191,7 @@ class Plan:
             NoSuchPoolError: a named pool does not exist.
             PoolMismatchError: none of the named pools fits; this is why the first does not.
             NoPoolForRequestError: no pool fits.
+            SeveralScopesError: pools of several scopes fit, and it is not clear which scope is meant.
         """
         pools = self.asked_for(ask)
         fitting = [pool for pool in pools if self.mismatch(pool, ask) is None]
@@ -179,18 +203,46 @@ class Plan:
     def asked_for(self, ask: Ask) -> list[Pool]:
         """The pools that a request means, in the order in which they are tried.
 
-        Those that it names, in the order given, whether or not they fit. Otherwise all that fit, by name, so that the
-        answer does not depend on chance. Only pools of a Region that no other pool gets its space from are chosen
-        unnamed: the others are levels of the plan. The pool of a VPC's subnets is for that VPC, so it is chosen by its
-        tags at least.
+        Those that it names, in the order given, whether or not they fit. Otherwise all of one scope that fit, by name,
+        so that the answer does not depend on chance. Only pools of a Region that no other pool gets its space from are
+        chosen unnamed: the others are levels of the plan. The pool of a VPC's subnets is for that VPC, so it is chosen
+        by its tags at least.
+
+        The same addresses may be in use in each scope. So where pools of several fit, only those of the default scope
+        are meant, and nobody is moved to another by the name of a pool.
 
         Raises:
             NoSuchPoolError: a named pool does not exist.
             NoPoolForRequestError: no pool fits.
+            SeveralScopesError: pools of several scopes fit, and none is of the default scope.
         """
         if ask.named:
             return list(dict.fromkeys(self._named_by(ask, selector) for selector in ask.named))
-        fitting = [
+        fitting = self._unnamed(ask)
+        if not fitting:
+            raise NoPoolForRequestError(ask.locale, ask.allocation_type, ask.family, ask.pool_tags)
+        scopes = {pool.scope_id for pool in fitting}
+        if len(scopes) == 1:
+            return fitting
+        default = self.default_scope
+        if default is None or default.scope_id not in scopes:
+            names = tuple(sorted(self.scopes[scope_id].name for scope_id in scopes))
+            raise SeveralScopesError(ask.locale, ask.allocation_type, ask.family, names)
+        return [pool for pool in fitting if pool.scope_id == default.scope_id]
+
+    def may_hold(self, ask: Ask, pool_id: str) -> bool:
+        """Whether a block of a pool is what is asked for, though a new one would be of another scope.
+
+        Raises:
+            NoSuchPoolError: a named pool does not exist.
+            PoolMismatchError: none of the named pools fits; this is why the first does not.
+        """
+        pools = self.candidates(ask) if ask.named else self._unnamed(ask)
+        return any(pool.pool_id == pool_id for pool in pools)
+
+    def _unnamed(self, ask: Ask) -> list[Pool]:
+        """Find the pools of all scopes that fit a request which names none, by name."""
+        return [
             pool
             for pool in sorted(self.pools.values(), key=lambda pool: pool.name)
             if pool.locale
@@ -198,9 +250,6 @@ class Plan:
             and self.mismatch(pool, ask) is None
             and (pool.source_resource is None or ask.pool_tags)
         ]
-        if not fitting:
-            raise NoPoolForRequestError(ask.locale, ask.allocation_type, ask.family, ask.pool_tags)
-        return fitting
 
     def _named_by(self, ask: Ask, selector: str) -> Pool:
         """Find a pool as a request names it: an id is no name, and a name no id, unless either will do."""
@@ -224,6 +273,33 @@ class Plan:
         if lacking is not None:
             return PoolMismatchError(pool.name, "tags", dict(pool.tags).get(lacking[0], ""), "=".join(lacking))
         return None
+
+
+def check_new_pool(pool: Pool, plan: Plan) -> None:
+    """Refuse a pool that could not work where it is meant to stand, or be named, or used: its Locale stays.
+
+    Raises:
+        InvalidPoolError: with the property that is wrong.
+    """
+    check_name(pool.name)
+    if pool.locale and not is_region(pool.locale):
+        raise InvalidPoolError("Locale", pool.locale, "it is not a Region, such as eu-central-1")
+    check_pool(pool, plan)
+
+
+def is_region(text: str) -> bool:
+    """Whether a word has the form of a Region's name."""
+    return _REGION.fullmatch(text) is not None
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that nobody could say.
+
+    Raises:
+        InvalidPoolError: it is empty, or has spaces around it or characters that are not to be seen.
+    """
+    if not name or name != name.strip() or not name.isprintable():
+        raise InvalidPoolError("Name", name, "a name is not empty, nor has it spaces around it or control characters")
 
 
 def check_pool(pool: Pool, plan: Plan) -> None:
@@ -265,6 +341,8 @@ def check_change(old: Pool, new: Pool, plan: Plan) -> None:
     for name, (was, wanted) in fixed.items():
         if was != wanted:
             raise InvalidPoolError(name, wanted, f"it is fixed when a pool is made: {was or 'none'}")
+    if new.name != old.name:
+        check_name(new.name)
     check_pool(new, plan)
 
 
@@ -286,6 +364,8 @@ def check_scope_change(old: Scope, new: Scope) -> None:
     for name, (was, wanted) in fixed.items():
         if was != wanted:
             raise InvalidPoolError(name, wanted, f"it is fixed when a scope is made: {was}")
+    if new.name != old.name:
+        check_name(new.name)
 
 
 def _check_lengths(pool: Pool) -> None:

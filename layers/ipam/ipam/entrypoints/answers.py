@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 MAX_BODY: Final = 4096
 """Bytes of an answer."""
+
+_UNMADE: Final = re.compile(r"[a-z-]+-(?P<digits>[0-9a-f]{16})-(?P<second>[0-9]{1,12})")
+"""The id of a resource that was not made: see `unmade_id`."""
 
 Outcome = Literal[
     "allocated",
@@ -31,6 +35,7 @@ Outcome = Literal[
     "changed",
     "deleted",
     "refused",
+    "denied",
     "failed",
 ]
 
@@ -105,6 +110,34 @@ def _size(text: str) -> int:
 
 
 def unmade_id(prefix: str, request: Request) -> str:
-    """Name a resource whose Create fails: the same in every delivery, and never the id of something that exists."""
+    """Name a resource whose Create fails: the same in every delivery, and never the id of something that exists.
+
+    It ends with the second in which CloudFormation made the request, for `ends_up_to`.
+    """
+    signed = request.response_url.signed
+    made = "" if signed is None else f"-{signed // 1000}"
+    return f"{prefix}-{_digits(request)}{made}"
+
+
+def ends_up_to(request: Request) -> int:
+    """Tell up to when the requests were made that are over with a Delete, milliseconds of the epoch.
+
+    Those before it. But where its id is that of a Create which we refused, it is about that Create, though it may come
+    only after a later one has succeeded: that is not over.
+    """
+    found = _UNMADE.fullmatch(request.physical_resource_id)
+    if found is None or found["digits"] != _digits(request):
+        return request.requested
+    return min(int(found["second"]) * 1000, request.requested)
+
+
+def ended(request: Request, outcome: Outcome) -> Outcome:
+    """Tell what became of a Delete: that what is there is younger than a Create which we refused is in order."""
+    late = outcome == "unverified-delete" and ends_up_to(request) < request.requested
+    return "nothing-to-release" if late else outcome
+
+
+def _digits(request: Request) -> str:
+    """Name a resource in short."""
     named = f"{request.stack_id}|{request.logical_resource_id}"
-    return f"{prefix}-{hashlib.sha256(named.encode()).hexdigest()[:16]}"
+    return hashlib.sha256(named.encode()).hexdigest()[:16]

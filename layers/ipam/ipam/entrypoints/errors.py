@@ -6,8 +6,16 @@ Like the domain's errors they carry facts; `ipam.entrypoints.reasons` makes sent
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from ipam.domain.errors import PermanentError
+from ipam.domain.errors import (
+    NoSuchAllocationError,
+    NoSuchPreviewError,
+    NoSuchTenantError,
+    PermanentError,
+    PoolNotSharedError,
+    UnknownAccountError,
+)
 
 
 @dataclass(eq=False)
@@ -116,3 +124,14 @@ class UpkeepFailedError(Exception):
             f"{self.approvals} request(s) not handed over, {self.untold} happening(s) not told, "
             f"{self.aliases} alias(es) not moved"
         )
+
+
+BEYOND_ONES_OWN: Final = (
+    NoSuchAllocationError,
+    NoSuchPreviewError,
+    NoSuchTenantError,
+    PoolNotSharedError,
+    UnknownAccountError,
+    WrongKeyError,
+)
+"""Refusals of what is not the requester's to have. One may be a slip of the pen; many are not."""

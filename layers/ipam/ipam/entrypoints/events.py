@@ -29,6 +29,15 @@ REDELIVERED: Final = "RedeliveredAt"
 """Field of an event that was put aside and is delivered again: when that was, milliseconds of the epoch. No event of
 CloudFormation's has it (`ipam.adapters.redelivery` adds it)."""
 
+CLAIMS: Final = {
+    "RequestType": "request_type",
+    "ResourceType": "resource_type",
+    "StackId": "stack_id",
+    "LogicalResourceId": "logical_resource_id",
+    "RequestId": "request_id",
+}
+"""What an event says of itself and what we call that. None of it is a secret of anybody who tells the truth."""
+
 _STACK: Final = re.compile(
     r"arn:(?P<partition>[a-z0-9-]{1,16}):cloudformation:(?P<region>[a-z0-9-]{1,32}):(?P<account>[0-9]{12})"
     r":stack/[A-Za-z][A-Za-z0-9-]{0,127}/[A-Za-z0-9-]{1,64}"
@@ -144,17 +153,10 @@ def parse(event: object, place: Place, now: int) -> Request:
 
 
 def claims(event: object) -> dict[str, str]:
-    """Tell what an event that was refused says of itself, cut short: for the log, and for nothing else."""
-    names = {
-        "RequestType": "request_type",
-        "ResourceType": "resource_type",
-        "StackId": "stack_id",
-        "LogicalResourceId": "logical_resource_id",
-        "RequestId": "request_id",
-    }
+    """Tell what an event that was refused says of itself, cut short: for people, and for nothing else."""
     if not isinstance(event, dict):
         return {}
-    return {ours: event[name][:256] for name, ours in names.items() if isinstance(event.get(name), str)}
+    return {ours: event[name][:256] for name, ours in CLAIMS.items() if isinstance(event.get(name), str)}
 
 
 def _redelivered(event: Mapping[str, Any], now: int) -> int:

@@ -36,15 +36,20 @@ WHY: Final = {
 OTHERWISE: Final = "refused"
 
 
-def explanation(pool: str, passed_over: Sequence[tuple[str, str]]) -> str:
+def passed_over(pools: Sequence[tuple[str, str]]) -> list[str]:
+    """Say of each pool that could not serve why that is, by the short name of its refusal."""
+    return [f"{shown(name)} {WHY.get(why, OTHERWISE)}" for name, why in pools]
+
+
+def explanation(pool: str, others: Sequence[tuple[str, str]]) -> str:
     """Explain an allocation in one sentence.
 
     Args:
         pool: the name of the pool that it is from.
-        passed_over: the pools that were tried before, each with the short name of its refusal.
+        others: the pools that were tried before, each with the short name of its refusal.
     """
     said = f"From pool {shown(pool)}"
-    reasons = [f"{shown(name)} {WHY.get(why, OTHERWISE)}" for name, why in passed_over]
+    reasons = passed_over(others)
     if reasons:
         said += f", because {', '.join(reasons[:-1])}{' and ' if reasons[1:] else ''}{reasons[-1]}"
     return f"{said}." if len(said) < MAX_EXPLANATION else f"{said[: MAX_EXPLANATION - 1]}…"

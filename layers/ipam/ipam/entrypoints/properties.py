@@ -23,12 +23,19 @@ V = TypeVar("V")
 ALWAYS_KNOWN: Final = frozenset({"ServiceToken", "ServiceTimeout"})
 """Properties that CloudFormation itself reads and passes on."""
 
+MAX_TEXT: Final = 255
+"""Characters of a description, a name or another text, whoever writes it: a stack, a person, a file."""
+
+MAX_TAGS: Final = 50
 MAX_TAG_KEY: Final = 128
 MAX_TAG_VALUE: Final = 256
-"""Characters of a tag's key and value (EC2 user guide, "Tag restrictions")."""
+"""Tags of one resource, and characters of a tag's key and value (EC2 user guide, "Tag restrictions")."""
 
 SHOWN: Final = 40
 """Characters of a value that a message repeats."""
+
+EXAMPLE: Final = 24
+"""The number that a message gives as an example, where it is within the bounds: most are netmask lengths."""
 
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 """The one way to write a number: no sign, space, leading zero, underscore, or digits of another script."""
@@ -139,7 +146,8 @@ def _decimal(value: Any, name: str, highest: int, lowest: int = 0) -> int:
     """Read a number from its text."""
     if not isinstance(value, str) or _DECIMAL.fullmatch(value) is None or not lowest <= int(value) <= highest:
         why = f"it is not a number from {lowest} to {highest}"
-        raise InvalidPropertyError(name, shown(value), why, 'Write decimal digits only, such as "24"')
+        such = min(max(lowest, EXAMPLE), highest)
+        raise InvalidPropertyError(name, shown(value), why, f'Write decimal digits only, such as "{such}"')
     return int(value)
 
 

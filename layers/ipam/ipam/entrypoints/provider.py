@@ -7,6 +7,9 @@
               |            +-- waits for an administrator: neither answered nor raised; it is stored, and comes again
               +-- no: nothing is done, nobody is told
 
+What was forged, or reached for what is another's, is written down at the very end (`ipam.services.attempts`), if it can
+be: that changes nothing of what was decided.
+
 Lambda delivers an event again about one and three minutes after the first time (developer guide, "Error handling for
 asynchronous invocation"); so it does with one that was put aside and is sent on its way again. Every handler gives the
 same answer however often it is asked, so nothing is remembered here from one event to the next.
@@ -14,28 +17,44 @@ same answer however often it is asked, so nothing is remembered here from one ev
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from ipam.domain.errors import ApprovalPendingError, InUseError, IpamError, PermanentError, TemporaryError
+from ipam.domain.errors import (
+    ApprovalPendingError,
+    InUseError,
+    IpamError,
+    NetworkInUseError,
+    PermanentError,
+    TemporaryError,
+)
 from ipam.entrypoints.answers import Answer, Outcome, encode, unmade_id
+from ipam.entrypoints.attempts import attempt_of, unrecorded
 from ipam.entrypoints.custom_resource import Handlers, dispatch
 from ipam.entrypoints.deadlines import LambdaDeadline
-from ipam.entrypoints.errors import NotGenuineError, UnansweredError, UndeliveredError, UnservedTypeError
+from ipam.entrypoints.errors import (
+    BEYOND_ONES_OWN,
+    NotGenuineError,
+    UnansweredError,
+    UndeliveredError,
+    UnservedTypeError,
+)
 from ipam.entrypoints.events import claims, parse, unwrap
 from ipam.entrypoints.logs import trace, write_line
 from ipam.entrypoints.reasons import MASK, internal_error, reason
 from ipam.entrypoints.response_url import Place
-from ipam.services.ports import NoHappenings
+from ipam.services.ports import NoHappenings, NoNetworks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from aws_lambda_powertools.logging import Logger
 
+    from ipam.domain.attempt import Attempt
     from ipam.entrypoints.delivery import Deliver
     from ipam.entrypoints.events import Request
-    from ipam.services.ports import Clock, Deadline, Happenings
+    from ipam.services.ports import Clock, Deadline, Happenings, Networks
     from ipam.settings import Settings
 
 LAST_ATTEMPT: Final = 150_000
@@ -43,11 +62,17 @@ LAST_ATTEMPT: Final = 150_000
 the last time: attempts start at about 0, 60 and 180 s. A request that has waited in Lambda's queue looks like one; it
 fails early, which is safe."""
 
+IN_USE: Final = (InUseError, NetworkInUseError)
+"""Refusals that a Delete is told: everything else is answered with SUCCESS, or again later."""
+
 ALIAS: Final = 7
 """Where a function's ARN has the alias, counted in colons."""
 
 TENANT_ALIAS: Final = "tenant-"
 """How the name of an alias begins that is for one account alone; the account follows."""
+
+TENANT: Final = re.compile(rf"{TENANT_ALIAS}([0-9]{{12}})")
+"""Such an alias, with its account."""
 
 LAMBDA_PARTITION: Final = 1
 """Where an ARN has its partition, counted in colons."""
@@ -68,6 +93,14 @@ class Context(Protocol):
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until Lambda ends the invocation."""
+        ...
+
+
+class NoteAttempt(Protocol):
+    """How an attempt is written down."""
+
+    def __call__(self, attempt: Attempt, deadline: Deadline) -> None:
+        """Write it down, while there is time for that."""
         ...
 
 
@@ -97,8 +130,10 @@ class Provider:
         clock: time.
         deliver: the way out.
         logger: for one line an event.
+        note_attempt: for what was tried; it may fail.
         secret_properties: properties whose values must not appear anywhere.
         happenings: where the handlers tell what happens; what was not taken is told in the log.
+        networks: where they ask what still uses an address; why nobody could be asked is told in the log.
         mask_property: what the types call the property with the netmask length.
     """
 
@@ -107,8 +142,10 @@ class Provider:
     clock: Clock
     deliver: Deliver
     logger: Logger
+    note_attempt: NoteAttempt
     secret_properties: tuple[str, ...] = ()
     happenings: Happenings = field(default_factory=NoHappenings)
+    networks: Networks = field(default_factory=NoNetworks)
     mask_property: str = MASK
     _cold: bool = field(default=True, init=False)
 
@@ -121,31 +158,40 @@ class Provider:
         """
         line: dict[str, object] = {"cold_start": self._cold, "aws_request_id": context.aws_request_id}
         self._cold = False
+        deadline = LambdaDeadline(context.get_remaining_time_in_millis)
         started = self.clock.now()
         outcome = "retried"
         try:
-            outcome = self._serve(event, context, started, line)
+            outcome = self._serve(event, context, deadline, line)
         except UndeliveredError as undelivered:
             outcome = "undelivered"
             line["cause"] = str(undelivered)
             raise
         finally:
+            line["attempt_unrecorded"] = self._record(outcome, context, line, deadline)
             line["happenings_untold"] = self.happenings.untold() or ""
+            line["use_unchecked"] = self.networks.unasked()
             line["duration_ms"] = self.clock.now() - started
             write_line(self.logger, outcome, line)
 
-    def _serve(self, event: object, context: Context, now: int, line: dict[str, object]) -> str:
+    def _record(self, outcome: str, context: Context, line: Mapping[str, object], deadline: Deadline) -> str:
+        """Write an attempt down, if the event was one; say why that could not be done, or ""."""
+        account = proven_account(context.invoked_function_arn)
+        attempt = attempt_of(outcome, line, account, self.clock.now())
+        return "" if attempt is None else unrecorded(lambda: self.note_attempt(attempt, deadline))
+
+    def _serve(self, event: object, context: Context, deadline: Deadline, line: dict[str, object]) -> str:
         """Check, handle and answer; note for the log what became known on the way."""
         try:
             event = unwrap(event)
-            request = parse(event, self._place(context), now)
+            request = parse(event, self._place(context), self.clock.now())
             check_alias(request, context.invoked_function_arn)
         except NotGenuineError as forged:
             line.update(claims(event), reason=forged.why)
             return "forged"
         line.update(_known(request))
         try:
-            answer = self._answer(request, context, line)
+            answer = self._answer(request, context, deadline, line)
         except ApprovalPendingError as pending:
             # Stored with the event: to answer would end the wait, and to raise would have Lambda try in vain.
             line.update(approval_id=pending.approval_id, until=pending.until, reason=reason(pending))
@@ -174,14 +220,13 @@ class Provider:
         partition = context.invoked_function_arn.split(":")[LAMBDA_PARTITION]
         return Place(self.settings.region, partition, self.settings.response_endpoint)
 
-    def _answer(self, request: Request, context: Context, line: dict[str, object]) -> Answer:
+    def _answer(self, request: Request, context: Context, deadline: Deadline, line: dict[str, object]) -> Answer:
         """Have a request handled, and make an answer of what is refused.
 
         Raises:
             ApprovalPendingError: it waits for an administrator, and is to be answered when that has decided.
             UnansweredError: it is to be delivered again.
         """
-        deadline = LambdaDeadline(context.get_remaining_time_in_millis)
         make = self.resources.get(request.resource_type)
         resource = _Unserved(tuple(self.resources)) if make is None else make(request.account, deadline)
         try:
@@ -189,9 +234,10 @@ class Provider:
         except ApprovalPendingError:
             raise
         except PermanentError as refusal:
-            # What a subnet pool divides is in use, whatever the stack says: the one Delete that has to fail.
-            if request.request_type != "Delete" or isinstance(refusal, InUseError):
-                return Answer("refused", resource.failed_id(request), reason(refusal, self.mask_property))
+            # What a subnet pool divides or a network has is in use, whatever the stack says: that Delete has to fail.
+            if request.request_type != "Delete" or isinstance(refusal, IN_USE):
+                outcome: Outcome = "denied" if isinstance(refusal, BEYOND_ONES_OWN) else "refused"
+                return Answer(outcome, resource.failed_id(request), reason(refusal, self.mask_property))
             fault: Exception = refusal
         except TemporaryError as later:
             if self._is_last(request):
@@ -256,6 +302,12 @@ def check_alias(request: Request, invoked: str) -> None:
     alias = invoked.split(":")[ALIAS:]
     if alias and alias[0].startswith(TENANT_ALIAS) and alias[0] != TENANT_ALIAS + request.account:
         raise NotGenuineError("the stack is in another account than the alias is for")
+
+
+def proven_account(invoked: str) -> str:
+    """Tell the account that an event came from, as the alias that was invoked proves it; "" if that is for none."""
+    found = TENANT.fullmatch(":".join(invoked.split(":")[ALIAS:]))
+    return found[1] if found else ""
 
 
 def _known(request: Request) -> dict[str, object]:

@@ -6,6 +6,7 @@ CloudFormation shows them to the person who waits for the stack, and cuts what i
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import singledispatch
 from typing import Final
@@ -26,6 +27,7 @@ from ipam.domain.errors import (
     MissingTagError,
     NameTakenError,
     NetmaskLengthError,
+    NetworkInUseError,
     NoPoolForRequestError,
     NoSuchAllocationError,
     NoSuchApprovalError,
@@ -33,13 +35,17 @@ from ipam.domain.errors import (
     NoSuchPreviewError,
     NoSuchScopeError,
     NoSuchTenantError,
+    OnlyPreviewedError,
     OutOfTimeError,
+    PermanentError,
     PoolExhaustedError,
     PoolMismatchError,
     PoolNotSharedError,
     QuotaExceededError,
+    ReplacementRefusedError,
     RotationUnfinishedError,
     ServiceUnavailableError,
+    SeveralScopesError,
     StoreUnavailableError,
     SubnetsDoNotFitError,
     SupersededError,
@@ -47,10 +53,14 @@ from ipam.domain.errors import (
     VpcIpamRefusedError,
 )
 from ipam.entrypoints.errors import InvalidPropertyError, UnknownPropertyError, UnservedTypeError, WrongKeyError
+from ipam.entrypoints.explanations import passed_over
 from ipam.entrypoints.properties import shown
 
 MAX_REASON: Final = 240
 """Characters of a Reason that CloudFormation's events and console show whole, beside their own words."""
+
+MAX_REASONS: Final = 720
+"""Characters of a Reason that tells of several pools: an answer has room for the longest (`answers.MAX_BODY`)."""
 
 NAME: Final = 40
 """Characters of a name or value in a Reason."""
@@ -60,6 +70,15 @@ MASK: Final = "CnCidrMask"
 
 MANY: Final = 1 << 40
 """Addresses that nobody counts one by one."""
+
+LISTS: Final = "AllowedCidrs and DisallowedCidrs"
+"""The properties that say where a block may lie, as sentences name them."""
+
+WIDTH: Final = "AddressFamily"
+"""The rule that no netmask is longer than an address."""
+
+SCOPES: Final = 3
+"""Scopes that a Reason names."""
 
 _TYPES: Final = {"vpc": "VPCs", "subnet": "subnets"}
 
@@ -73,7 +92,19 @@ _FACTS: Final = {
 
 def reason(error: IpamError, mask: str = MASK) -> str:
     """Say why a request is refused; `mask` is the requester's name for the property with the netmask length."""
+    said, others = sentence(error, mask), beside(error)
+    return cut(f"{said} {others}", MAX_REASONS) if others else said
+
+
+def sentence(error: IpamError, mask: str = MASK) -> str:
+    """Say it of the pool alone whose refusal it is."""
     return cut(_sentence(error).replace(MASK, mask))
+
+
+def beside(error: IpamError) -> str:
+    """Say why other pools that were tried refused as well; "" if there are none."""
+    pools = error.beside if isinstance(error, PermanentError) else ()
+    return f"As to the others: {'; '.join(passed_over(pools))}." if pools else ""
 
 
 def internal_error(reference: str) -> str:
@@ -81,9 +112,9 @@ def internal_error(reference: str) -> str:
     return cut(f"Internal error, reference {reference}. It is safe to retry; if it repeats, report the reference.")
 
 
-def cut(text: str) -> str:
+def cut(text: str, limit: int = MAX_REASON) -> str:
     """Keep the beginning of a text, which says what was asked and why not."""
-    return text if len(text) <= MAX_REASON else f"{text[: MAX_REASON - 1]}…"
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 @singledispatch
@@ -125,18 +156,21 @@ def _(error: MalformedCidrError) -> str:
 
 @_sentence.register
 def _(error: SubnetsDoNotFitError) -> str:
-    lengths = shown(",".join(str(length) for length in error.lengths))
+    counted = Counter(error.lengths)
+    subnets = _bare(", ".join(f"{counted[length]} of /{length}" for length in sorted(counted)), 80)
+    enough = _enclosing(error.lengths)
+    larger = "" if enough is None else f"a /{enough} or larger (CnCidrMask), or for "
     return (
-        f"SubnetMasks {lengths} are together larger than a /{error.network_length}. "
-        "Ask for fewer or smaller subnets, or a larger block."
+        f"A /{error.network_length} has no room for the subnets (SubnetMasks): {subnets}. Ask for {larger}fewer or "
+        "smaller ones; a product has some of its own, as for a transit gateway."
     )
 
 
 @_sentence.register
 def _(error: NoSuchPoolError) -> str:
     return (
-        f"There is no pool {shown(error.selector)}. Check IpamPoolId or PoolName, or leave both out "
-        "to be served from a pool of the stack's Region."
+        f"There is no pool {shown(error.selector)}. Name another with PoolName (where that is empty, a product asks "
+        "for its default pool), or ask the network team for it. In a template of your own the choice may be left out."
     )
 
 
@@ -150,6 +184,16 @@ def _(error: NoPoolForRequestError) -> str:
     return (
         f"No IPv{error.family} pool{_tagged(error.tags)} serves {_types(error.allocation_type)} in "
         f"{_bare(error.locale)}. Ask the network team for one, or name a pool with PoolName."
+    )
+
+
+@_sentence.register
+def _(error: SeveralScopesError) -> str:
+    more = len(error.scopes) - SCOPES
+    scopes = ", ".join(shown(scope) for scope in error.scopes[:SCOPES]) + (f" and {more} more" if more > 0 else "")
+    return (
+        f"IPv{error.family} pools of several scopes serve {_types(error.allocation_type)} in {_bare(error.locale)}, "
+        f"and none of the default scope. Name the pool with PoolName. The scopes are {scopes}."
     )
 
 
@@ -178,6 +222,10 @@ def _(error: NetmaskLengthError) -> str:
         return (
             f"A /{error.asked} is smaller than pool {pool} allows: its smallest block is a /{error.limit}. "
             f"Ask for CnCidrMask {error.limit} or below."
+        )
+    if error.rule == WIDTH:
+        return (
+            f"Pool {pool} has no /{error.asked}: its netmask lengths end at {error.limit}. Ask for another CnCidrMask."
         )
     return f"A /{error.asked} is against {error.rule} {error.limit} of pool {pool}. Ask for another CnCidrMask."
 
@@ -218,6 +266,11 @@ def _(error: UnknownAccountError) -> str:
 @_sentence.register
 def _(error: DeniedError) -> str:
     pool = shown(error.pool)
+    if not error.waits:
+        return (
+            f"A /{error.asked} of pool {pool} needs an administrator's approval, and this request has no time to wait "
+            "for one. Raise ServiceTimeout to 3600, or ask for a smaller block."
+        )
     if not error.by:
         return (
             f"A /{error.asked} of pool {pool} needs an administrator's approval, and none was given in time. "
@@ -225,6 +278,14 @@ def _(error: DeniedError) -> str:
         )
     note = f", saying {shown(error.note)}" if error.note else ""
     return f"{_bare(error.by)} has refused a /{error.asked} of pool {pool}{note}. Ask for a smaller block."
+
+
+@_sentence.register
+def _(error: ReplacementRefusedError) -> str:
+    return (
+        f"This update needs another block than {error.held}, and what is made of it cannot be made anew in place "
+        "(Replaceable is false). Order another one, move over, and terminate this one."
+    )
 
 
 @_sentence.register
@@ -237,10 +298,22 @@ def _(_error: NoSuchPreviewError) -> str:
 
 
 @_sentence.register
+def _(error: OnlyPreviewedError) -> str:
+    return (
+        f"IpamPoolAllocationId is that of a Preview: {error.held} is only held for a while, and nothing may be built "
+        "on it. Take PreviewToken in place of Preview, and all three from the Custom::GetCnCIDR that has it."
+    )
+
+
+@_sentence.register
 def _(error: PoolExhaustedError) -> str:
     asked = f"Pool {shown(error.pool)} has no free /{error.asked}"
     if not error.provisioned:
         return f"{asked}: no CIDR is provisioned to it yet. Ask the network team to provision one."
+    if not error.permitted:
+        return f"{asked}: {LISTS} of {whose(error.limited_by)} leave none at all. {_otherwise(error.limited_by)}"
+    if error.limited_by:
+        asked += f" within {LISTS} of {whose(error.limited_by)}"
     if error.largest is None:
         largest, smaller = "nothing is free", ""
     else:
@@ -250,8 +323,10 @@ def _(error: PoolExhaustedError) -> str:
     if error.cooling_until is not None:
         addresses = f" ({error.cooling_addresses} addresses)" if error.cooling_addresses < MANY else ""
         cooling = f"{error.cooling_blocks} cooling{addresses}, next free {_time(error.cooling_until)}"
-        wait = ", or retry then"
-    return f"{asked}: {largest}; {cooling}. Ask for {smaller}more space{wait}."
+    if error.room_at is not None:
+        wait = ", or retry then" if error.room_at == error.cooling_until else f", or retry {_time(error.room_at)}"
+    change = "Change them, or ask" if "request" in error.limited_by else "Ask"
+    return f"{asked}: {largest}; {cooling}. {change} for {smaller}more space{wait}."
 
 
 @_sentence.register
@@ -333,6 +408,16 @@ def _(error: InUseError) -> str:
 
 
 @_sentence.register
+def _(error: NetworkInUseError) -> str:
+    more = error.count - len(error.networks)
+    networks = _bare(", ".join(error.networks), 80) + (f" and {more} more" if more > 0 else "")
+    return (
+        f"{error.cidr} is in use by {networks}, account {error.account}, {error.region}. "
+        "Delete that, then delete the stack again; what an update left, the network team takes back."
+    )
+
+
+@_sentence.register
 def _(error: ApprovalPendingError) -> str:
     return (
         f"A /{error.asked} of pool {shown(error.pool)} waits for approval until {_time(error.until)}. "
@@ -393,6 +478,25 @@ def _(error: StoreUnavailableError) -> str:
 def _bare(text: str, limit: int = NAME) -> str:
     """Show a word of ours or of the plan as it is, if it is short."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _enclosing(lengths: tuple[int, ...]) -> int | None:
+    """Tell the netmask length of the smallest block that these subnets fit in together; None if there is none."""
+    longest = max(lengths)
+    size = sum(1 << (longest - length) for length in lengths)
+    enough = longest - (size - 1).bit_length()
+    return enough if enough >= 0 else None
+
+
+def whose(limited_by: tuple[str, ...]) -> str:
+    """Say whose lists of blocks are meant."""
+    return " and ".join({"request": "this resource", "pool": "the pool"}[whose] for whose in limited_by)
+
+
+def _otherwise(limited_by: tuple[str, ...]) -> str:
+    """Say what to do where the lists of blocks leave none."""
+    change = "Change them" if "request" in limited_by else "Ask the network team to change them"
+    return f"{change}, ask for a smaller block, or name another pool."
 
 
 def _tagged(tags: tuple[tuple[str, str], ...]) -> str:

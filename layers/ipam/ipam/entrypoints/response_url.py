@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
@@ -151,7 +151,8 @@ def _signed(query: str) -> int | None:
     for date in dates:
         if _SIGNED_AT.fullmatch(date) is not None:
             try:
-                at = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+                # `strptime` would load a module of its own for its first date.
+                at = datetime.fromisoformat(date)
             except ValueError:
                 break
             return int(at.timestamp()) * 1000

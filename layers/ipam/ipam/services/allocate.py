@@ -15,6 +15,7 @@ from ipam.domain.errors import (
     PermanentError,
     PoolMismatchError,
     PoolNotSharedError,
+    QuotaExceededError,
     ServiceUnavailableError,
     SupersededError,
     refusal_name,
@@ -22,7 +23,7 @@ from ipam.domain.errors import (
 from ipam.domain.owner import OwnerRecord
 from ipam.domain.pool import NO_RULES, AllocationRules
 from ipam.domain.preview import read_token
-from ipam.services.approve import approved
+from ipam.services.approve import WAITING_REQUESTS, approved
 from ipam.services.keep import keep
 from ipam.services.order import MAX_ATTEMPTS, Allocated, Order
 from ipam.services.plan import current_plan
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 
 PASSED_OVER_KEPT: Final = 8
 """How many of the pools that could not serve a request its answer names."""
+
+_UNTELLING: Final = (PoolMismatchError, PoolNotSharedError)
+"""Refusals that are not the answer where another pool says more: that a pool is for something, or somebody, else."""
 
 
 def allocate(
@@ -130,25 +134,39 @@ def _from_first_with_room(order: Order) -> Allocated:
 def _by_plan(order: Order, plan: Plan) -> Allocated:
     """Try the pools in their order; if none serves, the first refusal that tells something is the answer.
 
-    A pool whose block waits for an administrator's word is not passed over for the next: the request waits for it.
+    A pool whose block needs an administrator's word is not passed over for the next, whether the request waits for it,
+    is denied it, or cannot wait: else whoever has no time would be given what others have to ask for.
     """
+    request = order.request
+    if request.by_tenant and not plan.is_tenant(request.account):
+        # Before anything is told of the plan.
+        raise NoSuchTenantError(request.account)
     order.passed_over = ()
-    refusals: list[PermanentError] = []
-    for pool in _asked_for(order.request.ask, plan):
+    refusals: list[tuple[str, PermanentError]] = []
+    for pool in _asked_for(request.ask, plan):
         try:
             return _from_pool(order, plan, pool)
         except PermanentError as refusal:
             if _is_final(refusal):
                 raise
-            refusals.append(refusal)
+            refusals.append((pool.name, refusal))
             order.passed_over = (*order.passed_over, (pool.name, refusal_name(refusal)))[:PASSED_OVER_KEPT]
-    telling = (each for each in refusals if not isinstance(each, PoolMismatchError | PoolNotSharedError))
-    raise next(telling, refusals[0])
+    raise _answer(request.ask, refusals)
+
+
+def _answer(ask: Ask, refusals: list[tuple[str, PermanentError]]) -> PermanentError:
+    """Choose the refusal to answer with, and note the other pools with it; of those unnamed, what tells something."""
+    telling = [(pool, each) for pool, each in refusals if not isinstance(each, _UNTELLING)]
+    _, answer = (telling or refusals)[0]
+    others = refusals if ask.named else telling
+    answer.beside = tuple((pool, refusal_name(each)) for pool, each in others if each is not answer)[:PASSED_OVER_KEPT]
+    return answer
 
 
 def _is_final(refusal: PermanentError) -> bool:
-    """Whether no other pool is to be tried: the request is over, or a person has refused it."""
-    return isinstance(refusal, SupersededError) or (isinstance(refusal, DeniedError) and bool(refusal.by))
+    """Whether no other pool is to be tried: the request is over, or an approval is needed and does not come."""
+    waits_in_vain = isinstance(refusal, QuotaExceededError) and refusal.what == WAITING_REQUESTS
+    return waits_in_vain or isinstance(refusal, SupersededError | DeniedError)
 
 
 def _asked_for(ask: Ask, plan: Plan) -> list[Pool]:
@@ -169,8 +187,6 @@ def _from_pool(order: Order, plan: Plan, pool: Pool) -> Allocated:
     """Serve an order from one pool, if that may serve it."""
     request, rules = order.request, pool.rules
     order.extend = None
-    if request.by_tenant and not plan.is_tenant(request.account):
-        raise NoSuchTenantError(request.account)
     mismatch = plan.mismatch(pool, request.ask)
     if mismatch is not None:
         raise mismatch

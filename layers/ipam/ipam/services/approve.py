@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -28,6 +29,7 @@ from ipam.domain.errors import (
     QuotaExceededError,
     TemporaryError,
 )
+from ipam.domain.stack import StackId
 from ipam.services.audit import OnBehalf, note_request
 from ipam.services.ports import Conflict, Happening
 
@@ -53,8 +55,14 @@ SHORTEST: Final = 120_000
 MAX_WAITING: Final = 20
 """Requests of one account that may wait at once: each is an errand for an administrator."""
 
+WAITING_REQUESTS: Final = "waiting requests"
+"""What an account has too much of that may not let another request wait."""
+
 MAX_HANDED_OVER: Final = 200
 """Requests that one run of upkeep hands over."""
+
+MAX_FAILED: Final = 3
+"""Requests that a Region does not take before a run leaves its others to the next one: each may take seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +157,21 @@ def keep_approvals(ports: Ports, deadline: Deadline) -> tuple[int, tuple[Tempora
     """Hand over what is overdue; deny first what nobody has decided in time.
 
     The word is written before the event is handed over, so that what handles it can only refuse, whatever its clock
-    says.
+    says. Neither a request that fails keeps the others, nor a Region that takes none.
 
     Returns:
         How many were handed over, and why others could not be; the next run tries again.
     """
     done = 0
     errors: list[TemporaryError] = []
+    failed: Counter[str] = Counter()
     try:
-        for approval in overdue(ports)[:MAX_HANDED_OVER]:
+        for approval in overdue(ports):
+            region = _region(approval)
+            if failed[region] == MAX_FAILED:
+                continue
+            if done + len(errors) == MAX_HANDED_OVER:
+                break
             deadline.ensure()
             denied = replace(approval, decision="denied")
             decided = _decide(ports, denied, CAUSE) if approval.decision == "waiting" else approval
@@ -168,9 +182,16 @@ def keep_approvals(ports: Ports, deadline: Deadline) -> tuple[int, tuple[Tempora
                 done += 1
             except TemporaryError as error:
                 errors.append(error)
+                failed[region] += 1
     except TemporaryError as error:
         errors.append(error)
     return done, tuple(errors)
+
+
+def _region(approval: Approval) -> str:
+    """Tell the Region whose function a request goes back to."""
+    stack = StackId.parse(approval.owner.party)
+    return "" if stack is None else stack.region
 
 
 def _name(order: Order, pool: Pool, length: int) -> str:
@@ -190,8 +211,9 @@ def _decide(ports: Ports, decided: Approval, cause: str) -> Approval | None:
     """Store a decision; None if there was one before it."""
     requester = OnBehalf(decided.owner, decided.account, cause)
     event: Literal["approved", "denied"] = "approved" if decided.decision == "approved" else "denied"
+    audit = note_request(ports, event, requester, None, said=decided.note)
     try:
-        ports.store.commit(Change((DecideApproval(decided), PutAudit(note_request(ports, event, requester, None)))))
+        ports.store.commit(Change((DecideApproval(decided), PutAudit(audit))))
     except Conflict:
         return None
     return decided
@@ -208,11 +230,11 @@ def _ask(ports: Ports, request: AllocateRequest, pool: Pool, length: int, approv
     """
     waiting, now = request.waiting, ports.clock.now()
     if waiting is None or waiting.until < now + SHORTEST:
-        raise DeniedError(pool.name, length, "", "")
+        raise DeniedError(pool.name, length, "", "", waits=False)
     # What is too late by now counts until it was handed over: else many short waits would fill the list.
     others = (each for each in ports.store.approvals() if each.account == request.account and each.event)
     if sum(each.decision == "waiting" for each in others) >= MAX_WAITING:
-        raise QuotaExceededError(pool.name, request.account, "waiting requests", MAX_WAITING)
+        raise QuotaExceededError(pool.name, request.account, WAITING_REQUESTS, MAX_WAITING)
     approval = Approval(
         approval_id=approval_id,
         owner=request.owner,

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def is_authorized(ports: Ports, secrets: Secrets, account: str, presented: str) -> bool:
     """Whether the key is the account's: of a generation that is good, by the current master key or the one before.
 
-    An account that is no tenant, or is one no more, has the key of the first generation.
+    An account that never was a tenant has the key of the first generation: it may hold what it got before there were
+    any. One that was removed had given everything back: it has nothing to announce, and no key.
     """
     return any(
         # A rotation may have happened since the keys, or the plan, were read.
@@ -25,5 +26,7 @@ def is_authorized(ports: Ports, secrets: Secrets, account: str, presented: str) 
 
 def _generations(ports: Ports, account: str, *, fresh: bool) -> tuple[int, ...]:
     """Tell the generations of an account's key that are good."""
-    tenant = current_plan(ports, fresh=fresh).tenants.get(account)
-    return (1,) if tenant is None else tenant.generations(ports.clock.now())
+    plan = current_plan(ports, fresh=fresh)
+    if account in plan.tenants:
+        return plan.tenants[account].generations(ports.clock.now())
+    return () if account in plan.removed else (1,)

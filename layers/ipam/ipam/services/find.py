@@ -159,6 +159,48 @@ def find_held(ports: Ports, plan: Plan, party: str) -> list[Place]:
     return [place(ports, plan, grant.pool_id, grant.cidr) for grant in ordered]
 
 
+def search(ports: Ports, plan: Plan, wanted: str, watch: Watch) -> Iterator[Place]:
+    """Find what is held by a word of what is said of it, or by a tag. Reads the allocations of every pool.
+
+    Each is told by itself: neither with what is around it nor with its request, which are reads of their own.
+
+    Args:
+        ports: the collaborators.
+        plan: the plan.
+        wanted: a word of the description, the holder, the resource or the account, in capitals or not, or all of a tag
+            as key=value; or the VPC whose space a subnet pool divides.
+        watch: is told what is being read, how much of it is done, and how much there is.
+    """
+    for done, pool in enumerate(sorted(plan.pools.values(), key=lambda pool: pool.name)):
+        watch(f"allocations of {pool.name}", done, len(plan.pools))
+        leases: dict[Cidr, Lease] | None = None
+        for held in ports.store.allocations(pool.pool_id):
+            if not _is_said(plan, held, wanted):
+                continue
+            if leases is None:
+                leases = {lease.cidr: lease for lease in ports.store.leases(pool.pool_id)}
+            block = Block(held.cidr, held, lease=leases.get(held.cidr))
+            levels = tuple(path(plan, pool.pool_id, held.cidr))
+            yield Place(held.cidr, plan.scopes[pool.scope_id], levels, (block,), (), (), settled=True)
+
+
+def _is_said(plan: Plan, held: Allocation, wanted: str) -> bool:
+    """Whether a word, or a tag, is among what is said of an allocation."""
+    if any(f"{key}={value}" == wanted for key, value in held.tags):
+        return True
+    divider = plan.pools.get(held.divided_by)
+    vpc = "" if divider is None or divider.source_resource is None else divider.source_resource.resource_id
+    said = (held.description, _holder(plan, held.owner.party), held.owner.name, held.account, vpc)
+    return any(wanted.casefold() in each.casefold() for each in said)
+
+
+def _holder(plan: Plan, party: str) -> str:
+    """Tell what people call a holder: the name in its ARN, and what stands behind the prefix of another id."""
+    if party in plan.pools:
+        return plan.pools[party].name
+    return party.split("/")[1] if party.startswith("arn:") and "/" in party else party.rpartition(":")[2]
+
+
 def place(ports: Ports, plan: Plan, space_id: str, cidr: Cidr) -> Place:
     """Describe the surroundings of a block in a pool, or in a scope."""
     space = plan.space(space_id)

@@ -40,7 +40,8 @@ def given_back(ports: Ports, cooled: CoolingBlock) -> bool:
         return True
     plan = current_plan(ports)
     pool = plan.pools.get(cooled.pool_id) or current_plan(ports, fresh=True).named(cooled.pool_id)
-    if ports.vpc_ipam.release(pool.vpc_ipam_pool_id, cooled.cidr, cooled.vpc_ipam_allocation_id):
+    there = pool.locale, pool.vpc_ipam_pool_id
+    if ports.vpc_ipam.release(*there, cooled.cidr, cooled.vpc_ipam_allocation_id):
         return True
     return ports.clock.now() - cooled.until >= SETTLED
 

@@ -37,7 +37,9 @@ def keep(ports: Ports, request: AllocateRequest, record: OwnerRecord, grant: Gra
         The grant as it is now; None if it could not be noted, because the record has changed: what to answer has to be
         decided anew.
     """
-    kept = _renewed(ports, request, grant).answered(request.requested).standing_for(digest(request.ask))
+    kept = _renewed(ports, request, grant).standing_for(digest(request.ask))
+    # What the resource does not name as its own may have been given up before: a Delete of that may be on its way.
+    kept = (kept.answered if grant.allocation_id == request.held else kept.taken_up)(request.requested)
     after = record.with_grant(kept).knowing(request.held)
     if grant.allocation_id == request.held:
         # The resource stays what it was: what older requests asked for is over.

@@ -34,7 +34,6 @@ from ipam.domain.errors import (
     ContendedError,
     NetmaskLengthError,
     PermanentError,
-    PoolExhaustedError,
     QuotaExceededError,
     SupersededError,
 )
@@ -47,6 +46,7 @@ from ipam.services.contention import back_off
 from ipam.services.leases import end_previews, lease_of
 from ipam.services.ports import Conflict
 from ipam.services.reclaim import reclaim
+from ipam.services.shortage import MAX_COOLING, shortage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,14 +65,14 @@ MAX_ATTEMPTS: Final = 10
 CANDIDATES: Final = 40
 """Free blocks read at once: what fits one read unit of 4 KB, so that the next requests of a warm function need none."""
 
+CROWD: Final = 2 * CANDIDATES
+"""Free blocks read at once after a collision: the more there are to draw lots among, the fewer collide again."""
+
 MAX_SPARE: Final = 4
 """Halvings left undone after collisions: at most 16 blocks are cut for those who come next."""
 
 MAX_HALVINGS: Final = 64
 """Halvings in one transaction. IPv6 may need more: then a smaller free block is cut first, in a change of its own."""
-
-MAX_COOLING: Final = 10_000
-"""Cooling blocks that are looked at to explain a refusal."""
 
 MAX_STICKY: Final = 20
 """Blocks that cool after one and the same holder, of which one may be given back to it."""
@@ -111,6 +111,7 @@ class AllocateRequest:
         by_administrator: whether whoever may use the command line asks: sharing and approval are not for them.
         waiting: how the request may wait for approval; None: it cannot.
         by_tenant: whether the account has to be a tenant to be given something new.
+        replaceable: whether an Update may get another block than the resource has.
     """
 
     owner: OwnerKey
@@ -125,6 +126,7 @@ class AllocateRequest:
     by_administrator: bool = False
     waiting: Waiting | None = None
     by_tenant: bool = False
+    replaceable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +304,7 @@ class Order:
         if sparse:
             largest = store.largest_free(space.pool_id, self._family)
             return [largest] if largest is not None and largest.length <= length else []
-        fits = store.free_blocks(space.pool_id, self._family, length, CANDIDATES)
+        fits = store.free_blocks(space.pool_id, self._family, length, CROWD if attempt else CANDIDATES)
         self.ports.memory.read_free(space.pool_id, fits)
         return fits
 
@@ -459,17 +461,7 @@ class Order:
         exact = self.exact
         if exact is not None:
             return CidrNotFreeError(space.name, exact, self._until(space, exact))
-        cooling = self.ports.store.cooling(space.pool_id, MAX_COOLING)
-        cooling = [block for block in cooling if block.cidr.family == self._family]
-        return PoolExhaustedError(
-            pool=space.name,
-            asked=length,
-            largest=self.ports.store.largest_free(space.pool_id, self._family),
-            cooling_blocks=len(cooling),
-            cooling_addresses=sum(block.cidr.size for block in cooling),
-            cooling_until=cooling[0].until if cooling else None,
-            provisioned=bool(space.provisioned),
-        )
+        return shortage(self.ports.store, space, self.request.ask, length)
 
     @property
     def _family(self) -> Family:
@@ -477,5 +469,9 @@ class Order:
 
 
 def _cut(block: Cidr, length: int, attempt: int) -> tuple[Cidr, list[Cidr]]:
-    """Decide what is taken of a free block and what stays free, where any part of it will do."""
-    return carve(block, length, min(attempt, MAX_SPARE))
+    """Decide what is taken of a free block and what stays free, where any part of it will do.
+
+    After a first collision blocks for three others are cut, not for one: 64 writers of a fresh pool then need a tenth
+    fewer attempts.
+    """
+    return carve(block, length, min(attempt + 1, MAX_SPARE) if attempt else 0)

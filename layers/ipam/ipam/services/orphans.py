@@ -1,9 +1,10 @@
 """Orphans: allocations that no stack will give back any more are found and shown, and a person decides.
 
     allocation, a day old ---- its stack is asked ---- gone ------------------------------------ orphan
-                                     |  |  |---------- deletion failed ------------------------- orphan
-                                     |  |------------- at rest, and has another, or no resource  orphan
-                                     |---------------- there, on its way ----------------------- none, or no more
+                                     |  |  |---------- deletion failed, or at rest:
+                                     |  |  |               has another resource, or none ------- orphan
+                                     |  |  |               has it: gives it back when it goes -- none, or no more
+                                     |  |------------- there, on its way ----------------------- none, or no more
                                      nobody says so --------------------------------------------- as it was
 
 A round through all allocations begins once a day, and goes on from run to run. No timer frees anything; whoever does
@@ -20,6 +21,7 @@ from ipam.domain.errors import OutOfTimeError, ServiceUnavailableError
 from ipam.domain.orphan import Orphan, OrphanReason, Round
 from ipam.domain.stack import StackId
 from ipam.services.audit import OnBehalf, note, note_request
+from ipam.services.in_use import used_now
 from ipam.services.plan import current_plan
 from ipam.services.ports import Conflict, Happening
 from ipam.services.release_by_administrator import release_by_administrator
@@ -96,20 +98,24 @@ def seek_orphans(ports: Ports, deadline: Deadline) -> Sought:
     return run.sought
 
 
-def release_orphan(ports: Ports, allocation: Allocation, cause: str, deadline: Deadline) -> Outcome:
-    """Take an orphan back, if its stack, asked once more, still has nothing of it.
+def release_orphan(
+    ports: Ports, allocation: Allocation, cause: str, deadline: Deadline, *, in_use_too: bool = False
+) -> Outcome:
+    """Take an orphan back, if its stack, asked once more, still has nothing of it, and no network has its addresses.
 
     Args:
         ports: the collaborators.
         allocation: as it was read.
         cause: who does it and why, for the audit record.
         deadline: ends the work before a commit that could not be answered.
+        in_use_too: do not ask for networks.
 
     Returns:
         Whether it was released here; or somebody was faster; or the stack has it; or nobody says so.
 
     Raises:
         InUseError: a subnet pool divides it.
+        NetworkInUseError: a network has addresses of it.
         ServiceUnavailableError: too much was asked for now.
     """
     # Read before the stack is asked: what is answered with the allocation afterwards is seen by the release.
@@ -122,6 +128,9 @@ def release_orphan(ports: Ports, allocation: Allocation, cause: str, deadline: D
     if verdict == "held":
         _mark(ports, allocation, None)
         return verdict
+    refusal = None if in_use_too else used_now(ports, allocation.owner, allocation)
+    if refusal is not None:
+        raise refusal
     outcome = release_by_administrator(ports, allocation, cause, deadline, unless_answered_after=grant.requested)
     return "already-released" if outcome == "already-released" else "released" if outcome == "released" else "held"
 
@@ -148,26 +157,27 @@ class _Asked:
             case "gone":
                 return "stack-gone"
             case "deleting-failed":
-                return "deletion-failed"
+                # What it has still, it gives back when it is deleted the next time.
+                return self._in_stack(stack, allocation, "deletion-failed")
             case "changing":
                 return "held"
             case "there":
-                return self._in_stack(stack, allocation)
+                return self._in_stack(stack, allocation, "not-in-stack")
             case _:
                 return "unknown"
 
-    def _in_stack(self, stack: StackId, allocation: Allocation) -> Verdict:
-        """Tell whether a stack at rest still has the resource that an allocation is for."""
+    def _in_stack(self, stack: StackId, allocation: Allocation, otherwise: OrphanReason) -> Verdict:
+        """Tell whether a stack on which nothing is at work still has the resource that an allocation is for."""
         physical_id = self.ports.stacks.resource(stack, allocation.owner.name)
         if physical_id is None:
             return "unknown"
         if not physical_id:
-            return "not-in-stack"
+            return otherwise
         if physical_id == allocation.allocation_id:
             return "held"
         # Replaced, if the resource has another allocation of ours; what was imported for it has no id that it knows.
         owner = self.ports.store.owner(allocation.owner)
-        return "not-in-stack" if owner.has_had(physical_id) else "held"
+        return otherwise if owner.has_had(physical_id) else "held"
 
 
 class _Run:

@@ -142,7 +142,8 @@ def mend(ports: Ports, pool: Pool, deadline: Deadline) -> bool:
     tokens |= {order.token.removeprefix(ENDED) for order in ended}
     if not tokens:
         return changed
-    left = [chosen for chosen in ports.vpc_ipam.allocations(pool.vpc_ipam_pool_id) if _token(chosen) in tokens]
+    there = ports.vpc_ipam.allocations(pool.locale, pool.vpc_ipam_pool_id)
+    left = [chosen for chosen in there if _token(chosen) in tokens]
     refusals: list[VpcIpamRefusedError] = []
     for chosen in left:
         deadline.ensure()
@@ -178,7 +179,7 @@ def _give_back(ports: Ports, pool: Pool, chosen: Chosen) -> bool:
     held = ports.store.allocations(pool.pool_id, chosen.cidr)
     if any(each.vpc_ipam_allocation_id == chosen.allocation_id for each in held):
         return False
-    return ports.vpc_ipam.release(pool.vpc_ipam_pool_id, chosen.cidr, chosen.allocation_id)
+    return ports.vpc_ipam.release(pool.locale, pool.vpc_ipam_pool_id, chosen.cidr, chosen.allocation_id)
 
 
 def _forget(ports: Ports, order: PendingOrder, deadline: Deadline) -> bool:

@@ -22,10 +22,11 @@ from ipam.domain.change import (
     TouchPool,
     TouchScope,
 )
+from ipam.domain.differences import changes_between, facts_of
 from ipam.domain.errors import ContendedError, NameTakenError, NoSuchPoolError
-from ipam.domain.plan import check_change, check_pool
+from ipam.domain.plan import check_change, check_new_pool
 from ipam.domain.pool import NO_QUOTA, NO_RULES, Pool
-from ipam.services.audit import note
+from ipam.services.audit import note, told
 from ipam.services.contention import back_off
 from ipam.services.deprovision import deprovision_if_there
 from ipam.services.plan import change_plan, current_plan
@@ -117,7 +118,7 @@ def create_pool(
             return present
         if present is not None or plan.holder_of(pool.name) is not None:
             raise NameTakenError(pool.name)
-        check_pool(pool, plan)
+        check_new_pool(pool, plan)
         audit = note(ports, chosen, "pool-created", cause)
         operations: list[Operation] = [
             PutName(pool.name, chosen),
@@ -159,7 +160,9 @@ def edit_pool(ports: Ports, pool_id: str, change: Callable[[Pool], Pool], cause:
         if new == old:
             return old
         check_change(old, new, plan)
-        operations: list[Operation] = [ReplacePool(new), PutAudit(note(ports, pool_id, "pool-changed", cause))]
+        said = told(changes_between({"name": old.name, **facts_of(old)}, {"name": new.name, **facts_of(new)}))
+        audit = note(ports, pool_id, "pool-changed", cause, said=said)
+        operations: list[Operation] = [ReplacePool(new), PutAudit(audit)]
         if new.name != old.name:
             if plan.holder_of(new.name) is not None:
                 raise NameTakenError(new.name)

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ipam.domain.allocation import Allocation, Approval, AuditRecord, CoolingBlock, Lease, PendingOrder
+    from ipam.domain.attempt import Attempt
     from ipam.domain.change import Change, ChangeQuota, Operation
     from ipam.domain.cidr import Cidr, Family
+    from ipam.domain.network import Network
     from ipam.domain.orphan import Round
     from ipam.domain.owner import OwnerKey, OwnerRecord
     from ipam.domain.plan import Plan
@@ -142,6 +144,18 @@ class Store(Protocol):
         """Read the audit records of a pool, a scope or a stack, or of one block there, by block and then by time."""
         ...
 
+    def attempts(self, day: int, account: str | None = None) -> Iterator[Attempt]:
+        """Read the attempts of a day that are kept, of all accounts or one; pages are fetched as they are needed."""
+        ...
+
+    def count_attempt(self, attempt: Attempt) -> int:
+        """Count an attempt of its account on its day, and tell how many there were with it."""
+        ...
+
+    def keep_attempt(self, attempt: Attempt) -> None:
+        """Keep an attempt in its place, unless a later one has that."""
+        ...
+
     def commit(self, change: Change) -> None:
         """Carry out a change, wholly or not at all.
 
@@ -211,7 +225,7 @@ class NoHappenings:
 
 
 class Redelivery(Protocol):
-    """The way back into the function that serves stacks, for an event that was put aside."""
+    """The way back for an event that was put aside: into the function of its stack's Region."""
 
     def redeliver(self, event: str) -> None:
         """Have an event handled again. When this returns, the event will not be lost.
@@ -222,15 +236,19 @@ class Redelivery(Protocol):
         ...
 
 
-class Aliases(Protocol):
-    """The ways into the function that serves stacks, one a tenant account."""
+class RegionAliases(Protocol):
+    """The ways into the function that serves the stacks of one Region, one a tenant account."""
 
     def service_token(self, account: str) -> str:
         """Tell what an account's stacks have to name to come in by its way; "" if this process does not know."""
         ...
 
-    def outdated(self, accounts: Iterable[str]) -> list[str]:
-        """Tell the accounts whose way in is not there, not finished, or not as the one that is live.
+    def outdated(self, tenants: Iterable[str], removed: Iterable[str] = ()) -> tuple[list[str], list[str]]:
+        """Tell whose way in is amiss.
+
+        Returns:
+            The tenants whose way in is not there, not finished, or not as the one that is live; and the removed that
+            have one.
 
         Raises:
             ServiceUnavailableError: it is not known now.
@@ -254,28 +272,25 @@ class Aliases(Protocol):
         ...
 
 
+class Aliases(Protocol):
+    """The ways in, in every Region that has a function which serves stacks."""
+
+    def regions(self) -> Sequence[RegionAliases]:
+        """Give the ways in of each Region, the home Region's first.
+
+        Raises:
+            ServiceUnavailableError: it is not known now which Regions these are.
+        """
+        ...
+
+
 class NoAliases:
     """For a process that was given no ways to make."""
 
-    def service_token(self, account: str) -> str:  # noqa: ARG002 - it is the port's
+    def regions(self) -> Sequence[RegionAliases]:
         """See the port."""
-        return ""
-
-    def outdated(self, accounts: Iterable[str]) -> list[str]:  # noqa: ARG002 - it is the port's
-        """See the port."""
-        raise self._error()
-
-    def let_in(self, account: str) -> None:  # noqa: ARG002 - it is the port's
-        """See the port."""
-        raise self._error()
-
-    def shut_out(self, account: str) -> None:  # noqa: ARG002 - it is the port's
-        """See the port."""
-        raise self._error()
-
-    def _error(self) -> ServiceUnavailableError:
         service, code = "AWS Lambda", "not configured"
-        return ServiceUnavailableError(service, code)
+        raise ServiceUnavailableError(service, code)
 
 
 class NoRedelivery:
@@ -292,6 +307,7 @@ class VpcIpamOrder:
     """What is asked of a pool of Amazon VPC IPAM.
 
     Attributes:
+        locale: the Region that the pool is for, "" where it is for none: there it has to be asked.
         vpc_ipam_pool_id: the pool there.
         token: names the order; the same order again gives the same block.
         description: what the allocation is called there.
@@ -301,6 +317,7 @@ class VpcIpamOrder:
         disallowed: without an exact block: not overlapping these.
     """
 
+    locale: str
     vpc_ipam_pool_id: str
     token: str
     description: str
@@ -320,7 +337,7 @@ class Chosen:
 
 
 class VpcIpam(Protocol):
-    """Amazon VPC IPAM, which stands behind some pools.
+    """Amazon VPC IPAM, which stands behind some pools. A pool there is named by its locale and its id.
 
     Any method may raise ServiceUnavailableError, where it did not do what it was asked, or did it and did not say so,
     and VpcIpamRefusedError, where it will not.
@@ -330,15 +347,15 @@ class VpcIpam(Protocol):
         """Have a block allocated. No two allocations of a pool there overlap."""
         ...
 
-    def release(self, vpc_ipam_pool_id: str, cidr: Cidr, allocation_id: str) -> bool:
+    def release(self, locale: str, vpc_ipam_pool_id: str, cidr: Cidr, allocation_id: str) -> bool:
         """Give exactly this allocation back; False where there is none, or none yet: see `allocations`."""
         ...
 
-    def allocations(self, vpc_ipam_pool_id: str) -> Iterator[Chosen]:
+    def allocations(self, locale: str, vpc_ipam_pool_id: str) -> Iterator[Chosen]:
         """Read the allocations of a pool as they were a moment ago; pages are fetched as they are needed."""
         ...
 
-    def cidrs(self, vpc_ipam_pool_id: str) -> tuple[Cidr, ...]:
+    def cidrs(self, locale: str, vpc_ipam_pool_id: str) -> tuple[Cidr, ...]:
         """Read what is provisioned to a pool."""
         ...
 
@@ -350,15 +367,15 @@ class NoVpcIpam:
         """See the port."""
         raise self._error()
 
-    def release(self, vpc_ipam_pool_id: str, cidr: Cidr, allocation_id: str) -> bool:  # noqa: ARG002 - it is the port's
+    def release(self, locale: str, vpc_ipam_pool_id: str, cidr: Cidr, allocation_id: str) -> bool:  # noqa: ARG002
         """See the port."""
         raise self._error()
 
-    def allocations(self, vpc_ipam_pool_id: str) -> Iterator[Chosen]:  # noqa: ARG002 - it is the port's
+    def allocations(self, locale: str, vpc_ipam_pool_id: str) -> Iterator[Chosen]:  # noqa: ARG002 - it is the port's
         """See the port."""
         raise self._error()
 
-    def cidrs(self, vpc_ipam_pool_id: str) -> tuple[Cidr, ...]:  # noqa: ARG002 - it is the port's
+    def cidrs(self, locale: str, vpc_ipam_pool_id: str) -> tuple[Cidr, ...]:  # noqa: ARG002 - it is the port's
         """See the port."""
         raise self._error()
 
@@ -403,6 +420,43 @@ class NoStacks:
     def resource(self, stack: StackId, logical_id: str) -> str | None:  # noqa: ARG002 - it is the port's
         """See the port."""
         return None
+
+
+class Networks(Protocol):
+    """The networks of member accounts."""
+
+    def using(self, stack: StackId, cidr: Cidr) -> tuple[Network, ...]:
+        """Tell what has addresses of a block in the account and Region of a stack, as it was a moment ago.
+
+        A VPC with a CIDR that is the block or in it, and a subnet that is, in a VPC with a larger one. None where
+        nobody could be asked; `unasked` says that.
+
+        Raises:
+            ServiceUnavailableError: it is not known now.
+        """
+        ...
+
+    def unasked(self) -> str:
+        """Give the cause for which somebody could not be asked since this was last called, or "": for the log."""
+        ...
+
+
+class NoNetworks:
+    """For a process that was given no way to ask."""
+
+    def __init__(self) -> None:
+        """Nobody wanted to ask yet."""
+        self._unasked = ""
+
+    def using(self, stack: StackId, cidr: Cidr) -> tuple[Network, ...]:  # noqa: ARG002 - it is the port's
+        """See the port."""
+        self._unasked = "no discovery role"
+        return ()
+
+    def unasked(self) -> str:
+        """See the port."""
+        why, self._unasked = self._unasked, ""
+        return why
 
 
 class Clock(Protocol):
@@ -465,6 +519,7 @@ class Ports:
     vpc_ipam: VpcIpam = field(default_factory=NoVpcIpam)
     aliases: Aliases = field(default_factory=NoAliases)
     stacks: Stacks = field(default_factory=NoStacks)
+    networks: Networks = field(default_factory=NoNetworks)
 
 
 class Secrets(Protocol):

@@ -7,6 +7,7 @@ released, and only that very allocation, never "whoever has this CIDR" (I5).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from ipam.domain.change import Change, ChangeQuota, EndLease, PutAudit, PutOwner, RemoveAllocation
@@ -17,12 +18,13 @@ from ipam.domain.stack import stack_holder
 from ipam.services.audit import note_request
 from ipam.services.contention import back_off, note_owner
 from ipam.services.cool import cool
+from ipam.services.in_use import still_used
 from ipam.services.leases import forgettable
 from ipam.services.plan import current_space
 from ipam.services.ports import Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ipam.domain.change import Operation
     from ipam.domain.owner import Claim, Grant, OwnerKey
@@ -55,13 +57,21 @@ def release(ports: Ports, request: ReleaseRequest, allocation_id: str, deadline:
     """Give back the owner's allocation of that id.
 
     An id that the owner neither holds nor has held lately changes nothing: it is `unverified-delete`. So is a Delete
-    that is older than the last request which was answered with that allocation.
+    that is older than the last request which was answered with that allocation (`ipam.domain.owner.Grant.ends_by_id`).
+
+    Raises:
+        NetworkInUseError: a network of the stack's account still has addresses of it (docs/decisions/0020).
+        InUseError: a subnet pool divides it.
+        ServiceUnavailableError: whether a network has, is not known now.
     """
+    at = request.requested
     for record in _records(ports, request.owner):
         if allocation_id in record.returned:
             return "already-released"
         grant = record.for_id(allocation_id)
-        outcome = "unverified-delete" if grant is None else _give_back(ports, request, record, grant, deadline)
+        if grant is None:
+            continue
+        outcome = _give_back_unused(ports, request, record, grant, deadline, may_end=lambda now: now.ends_by_id(at))
         if outcome != "unverified-delete":
             return outcome
     return "unverified-delete"
@@ -88,6 +98,11 @@ def release_in_stack(ports: Ports, request: ReleaseRequest, claim: Claim, deadli
         request: of the resource that stands for the release; its stack has to be the holder's.
         claim: the allocation, as the stack knows it.
         deadline: ends the work before a commit that could not be answered.
+
+    Raises:
+        NetworkInUseError: as in `release`; so are the next two.
+        InUseError: a subnet pool divides it.
+        ServiceUnavailableError: whether a network has addresses of it, is not known now.
     """
     for attempt in range(MAX_ATTEMPTS):
         # What a record that may be a moment old allows is verified by the change; what it does not is read again.
@@ -103,11 +118,14 @@ def release_in_stack(ports: Ports, request: ReleaseRequest, claim: Claim, deadli
         holder = ReleaseRequest(record.owner, request.account, request.requested, request.cause)
         others = tuple(name for name in grant.returners if name != request.owner.name)
         if not others:
-            outcome = _give_back(ports, holder, record, grant, deadline, by=request.owner.name)
+            outcome = _give_back_unused(ports, holder, record, grant, deadline, may_end=partial(_is_last, request))
             if outcome != "unverified-delete":
                 return outcome
-        elif _withdraw(ports, holder, record, replace(grant, returners=others), deadline):
-            return "nothing-to-release"
+        else:
+            after = record.with_grant(replace(grant, returners=others))
+            audit = note_request(ports, "kept", holder, grant)
+            if note_owner(ports, after, None, deadline, audit, _fenced_itself(ports, request, records)):
+                return "nothing-to-release"
         back_off(ports, attempt)
     raise ContendedError(request.owner.name, MAX_ATTEMPTS)
 
@@ -117,37 +135,66 @@ def _stands_for(request: ReleaseRequest, claim: Claim, grant: Grant) -> bool:
     return claim.fits(grant) and request.owner.name in grant.returners and grant.ends_with(request.requested)
 
 
-def _withdraw(ports: Ports, holder: ReleaseRequest, record: OwnerRecord, grant: Grant, deadline: Deadline) -> bool:
-    """Note that one of several resources no longer stands for the release of a grant; say whether it was done."""
-    audit = note_request(ports, "kept", holder, grant)
-    return note_owner(ports, record.with_grant(grant), None, deadline, audit)
+def _is_last(request: ReleaseRequest, grant: Grant) -> bool:
+    """Whether no other resource stands for the release of a grant, and this one is not late."""
+    return grant.returners == (request.owner.name,) and grant.ends_with(request.requested)
 
 
-def abandon(ports: Ports, request: ReleaseRequest, deadline: Deadline) -> Outcome:
+def _fenced_itself(ports: Ports, request: ReleaseRequest, records: list[OwnerRecord]) -> PutOwner:
+    """Fence the record of a resource that no longer stands for a release, while others do.
+
+    Its Create, delivered again, would otherwise stand for the release again, for nobody.
+    """
+    own = next((each for each in records if each.owner == request.owner), OwnerRecord(request.owner))
+    fenced = own.fenced(request.requested)
+    return PutOwner(fenced, forgettable(ports, fenced))
+
+
+def abandon(ports: Ports, request: ReleaseRequest, asked: str, deadline: Deadline) -> Outcome:
     """End a resource whose id CloudFormation never learned.
 
     Only what its Create left without any sign of acceptance is released, and the fence is set, so that a Create that
-    this Delete has overtaken allocates nothing any more. A record with an allocation that may be known to
-    the stack is left as it is.
+    this Delete has overtaken allocates nothing any more. A record with another allocation that is no younger than the
+    Delete is left as it is.
+
+    No account is asked for networks: none can have been made of a CIDR that the stack was never told, and one that was
+    there before is no reason to keep it.
+
+    Args:
+        ports: the collaborators.
+        request: the Delete; where its id is what our FAILED gave, it is made when that request was.
+        asked: digest of what the Create asked for. A later one that was answered, and is not yet seen to be known, has
+            asked for something else.
+        deadline: ends the work before a commit that could not be answered.
     """
     outcome: Outcome = "nothing-to-release"
+    at = request.requested
     for _ in range(MAX_ATTEMPTS):
         record = ports.store.owner(request.owner)
-        unaccepted = record.unaccepted(request.requested)
+        unaccepted = record.unaccepted(asked, at)
         if unaccepted:
-            if _give_back(ports, request, record, unaccepted[0], deadline, unless_accepted=True) == "released":
-                outcome = "released"
-        elif any(grant.may_be_known(request.requested) for grant in record.grants):
+            ended = _give_back(ports, request, record, unaccepted[0], deadline, may_end=partial(_is_unaccepted, at))
+            outcome = "released" if ended == "released" else outcome
+        elif any(grant.ends_with(at) for grant in record.grants):
             return outcome if outcome == "released" else "unverified-delete"
-        elif record.supersedes(request.requested) or _fence(ports, request, record, deadline):
+        elif record.supersedes(at) or _fence(ports, request, record, deadline):
             return outcome
     raise ContendedError(request.owner.name, MAX_ATTEMPTS)
 
 
+def _is_unaccepted(at: int, grant: Grant) -> bool:
+    """Whether a Create up to that time was answered with a grant, and the stack may not know it."""
+    return grant.ends_with(at) and not grant.may_be_known(at)
+
+
 def release_never_accepted(ports: Ports, request: ReleaseRequest, grant: Grant, deadline: Deadline) -> Outcome:
-    """Give back what an Update allocated and the stack has shown that it never took over."""
-    record = ports.store.owner(request.owner)
-    return _give_back(ports, request, record, grant, deadline, unless_accepted=True)
+    """Give back what an Update allocated and the stack has shown that it never took over.
+
+    So nothing was made of it, and no account is asked: a refusal here would keep a rollback from its end.
+    """
+    record, at = ports.store.owner(request.owner), request.requested
+    may_end = lambda now: now.ends_with(at) and not now.acknowledged  # noqa: E731
+    return _give_back(ports, request, record, grant, deadline, may_end=may_end)
 
 
 def _fence(ports: Ports, request: ReleaseRequest, record: OwnerRecord, deadline: Deadline) -> bool:
@@ -156,21 +203,49 @@ def _fence(ports: Ports, request: ReleaseRequest, record: OwnerRecord, deadline:
     return note_owner(ports, fenced, forgettable(ports, fenced), deadline, note_request(ports, "fenced", request, None))
 
 
-def _give_back(  # noqa: PLR0913 - what a release is about, and the two things in which kinds of it differ
+def _give_back_unused(  # noqa: PLR0913 - as for `_give_back`
     ports: Ports,
     request: ReleaseRequest,
     record: OwnerRecord,
     grant: Grant,
     deadline: Deadline,
     *,
-    by: str = "",
-    unless_accepted: bool = False,
+    may_end: Callable[[Grant], bool],
+) -> Outcome:
+    """Commit a release, unless a network still has addresses of the block.
+
+    Raises:
+        NetworkInUseError: one has.
+        ServiceUnavailableError: it is not known now.
+    """
+    refusal = still_used(ports, record.owner, grant, deadline) if may_end(grant) else None
+    if refusal is not None:
+        # The record may be a moment old, and what was given back since may be in use by whoever has it now.
+        now = ports.store.owner(record.owner).for_id(grant.allocation_id)
+        if now is None:
+            return "already-released"
+        if may_end(now):
+            raise refusal
+        return "unverified-delete"
+    return _give_back(ports, request, record, grant, deadline, may_end=may_end)
+
+
+def _give_back(  # noqa: PLR0913 - what a release is about, and in what kinds of it differ
+    ports: Ports,
+    request: ReleaseRequest,
+    record: OwnerRecord,
+    grant: Grant,
+    deadline: Deadline,
+    *,
+    may_end: Callable[[Grant], bool],
 ) -> Outcome:
     """Commit a release, against all others who change the same owner.
 
-    It ends as unverified where the record shows meanwhile that the allocation lives on: a later request was answered
-    with it; with `by`, another resource stands for its release too; with `unless_accepted`, the stack knows it. So it
-    does where there is no such pool any more: then the record is older than that.
+    It ends as unverified where the record shows, perhaps only meanwhile, that the allocation lives on: by `may_end`. So
+    it does where there is no such pool any more: then the record is older than that.
+
+    Raises:
+        InUseError: a subnet pool divides it.
     """
     try:
         space = current_space(ports, grant.pool_id)
@@ -181,12 +256,11 @@ def _give_back(  # noqa: PLR0913 - what a release is about, and the two things i
     for attempt in range(MAX_ATTEMPTS):
         if now is None:
             return "already-released"
-        if not now.ends_with(request.requested) or (unless_accepted and now.acknowledged):
-            return "unverified-delete"
-        if by and now.returners != (by,):
+        if not may_end(now):
             return "unverified-delete"
         deadline.ensure()
-        after = record.without_grant(grant.allocation_id).fenced(request.requested)
+        # What it has answered is over with it, also where that seems to be younger.
+        after = record.without_grant(grant.allocation_id).fenced(max(request.requested, now.requested))
         audit = note_request(ports, "released", request, grant)
         operations: list[Operation] = [
             RemoveAllocation(grant.pool_id, grant.cidr, grant.allocation_id),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ipam.domain.errors import ContendedError, PermanentError
+from ipam.domain.errors import ContendedError, PermanentError, ReplacementRefusedError
 from ipam.domain.owner import digest
 from ipam.services.allocate import allocate
 from ipam.services.contention import back_off
@@ -36,6 +36,7 @@ def revise(ports: Ports, request: AllocateRequest, deadline: Deadline) -> Alloca
         deadline: ends the work before a commit that could not be answered.
 
     Raises:
+        ReplacementRefusedError: another block would be needed, and may not be.
         PermanentError: what is asked cannot be given; what is held stays.
         TemporaryError: not now.
     """
@@ -46,6 +47,7 @@ def revise(ports: Ports, request: AllocateRequest, deadline: Deadline) -> Alloca
         if leftover:
             release_never_accepted(ports, _as_release(request), leftover[0], deadline)
         elif grant is None:
+            _refuse_replacement(request, record)
             return allocate(ports, request, deadline, record.knowing(request.held))
         elif _is_over(ports, request, grant):
             deadline.ensure()
@@ -67,10 +69,30 @@ def _satisfying(ports: Ports, record: OwnerRecord, held: str, ask: Ask) -> Grant
         return None
     if (ask.cidr is None and ask.netmask_length is None) or not ask.limits.permit(grant.cidr):
         return None
+    if not _is_for(ports, grant, ask):
+        return None
     # The pool may be newer than the plan that is remembered.
     plans = (current_plan(ports, fresh=fresh) for fresh in (False, True))
     served = any(_serves(plan, ask, grant.pool_id) for plan in plans)
     return grant if served else None
+
+
+def _is_for(ports: Ports, grant: Grant, ask: Ask) -> bool:
+    """Whether an allocation is for what is now asked for: its type says how it ends, and is never another one."""
+    allocation = ports.store.allocation(grant.pool_id, grant.cidr)
+    if allocation is None or allocation.allocation_id != grant.allocation_id:
+        return False
+    return allocation.allocation_type == ask.allocation_type
+
+
+def _refuse_replacement(request: AllocateRequest, record: OwnerRecord) -> None:
+    """Refuse another block where what is made of the held one cannot move.
+
+    A rollback does not come here: it asks for what the held allocation, or the one before it, was given for.
+    """
+    held = record.for_id(request.held)
+    if held is not None and not held.preview and not request.replaceable:
+        raise ReplacementRefusedError(held.cidr)
 
 
 def _is_over(ports: Ports, request: AllocateRequest, grant: Grant) -> bool:
@@ -81,9 +103,9 @@ def _is_over(ports: Ports, request: AllocateRequest, grant: Grant) -> bool:
 
 
 def _serves(plan: Plan, ask: Ask, pool_id: str) -> bool:
-    """Whether a pool is among those that may serve what is asked."""
+    """Whether a pool is among those that may serve what is asked; nothing is moved to another scope for that."""
     try:
-        return any(pool.pool_id == pool_id for pool in plan.candidates(ask))
+        return plan.may_hold(ask, pool_id)
     except PermanentError:
         return False
 

@@ -21,10 +21,11 @@ from ipam.domain.change import (
     ReplaceScope,
     TakeFree,
 )
+from ipam.domain.differences import changes_between
 from ipam.domain.errors import ContendedError, DefaultScopeError, NameTakenError, NoSuchScopeError
-from ipam.domain.plan import check_scope_change
+from ipam.domain.plan import check_name, check_scope_change
 from ipam.domain.pool import Scope, ScopeType
-from ipam.services.audit import note
+from ipam.services.audit import note, told
 from ipam.services.contention import back_off
 from ipam.services.plan import change_plan, current_plan
 from ipam.services.ports import NO_DEADLINE
@@ -74,6 +75,7 @@ def create_scope(  # noqa: PLR0913 - what a scope is
         record: what else belongs to the same change; with it there is one try only.
 
     Raises:
+        InvalidPoolError: the name is none.
         NameTakenError: the plan has the name already; or it has a scope of that id, but not as described.
         ContendedError: others were always faster, or `record` is not made from what is stored.
     """
@@ -87,6 +89,7 @@ def create_scope(  # noqa: PLR0913 - what a scope is
             return present
         if present is not None or plan.holder_of(name) is not None:
             raise NameTakenError(name)
+        check_name(name)
         if change_plan(ports, [*_creation(ports, scope, cause), *([] if record is None else [record])]):
             return scope
         back_off(ports, attempt)
@@ -139,7 +142,8 @@ def edit_scope(ports: Ports, scope_id: str, change: Callable[[Scope], Scope], ca
         if new == old:
             return old
         check_scope_change(old, new)
-        operations: list[Operation] = [ReplaceScope(new), PutAudit(note(ports, scope_id, "scope-changed", cause))]
+        audit = note(ports, scope_id, "scope-changed", cause, said=told(changes_between(_facts(old), _facts(new))))
+        operations: list[Operation] = [ReplaceScope(new), PutAudit(audit)]
         if new.name != old.name:
             if plan.holder_of(new.name) is not None:
                 raise NameTakenError(new.name)
@@ -184,6 +188,11 @@ def delete_scope(ports: Ports, scope_id: str, cause: str) -> None:
 def _new_id(ports: Ports) -> str:
     """Draw an id."""
     return ids.SCOPE_PREFIX + ports.chance.hex_digits(ids.SCOPE_DIGITS)
+
+
+def _facts(scope: Scope) -> dict[str, object]:
+    """Tell what may be edited of a scope."""
+    return {"name": scope.name, "description": scope.description, "tags": scope.tags}
 
 
 def _creation(ports: Ports, scope: Scope, cause: str) -> list[Operation]:

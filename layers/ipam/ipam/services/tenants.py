@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ipam.domain.errors import ServiceUnavailableError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ipam.domain.change import ChangeQuota
     from ipam.domain.plan import Plan
-    from ipam.services.ports import Ports
+    from ipam.services.ports import Ports, RegionAliases
 
 
 def accounts(ports: Ports, plan: Plan, watch: Callable[[str, int, int], None]) -> list[str]:
@@ -31,3 +33,11 @@ def held_by(ports: Ports, plan: Plan, account: str) -> list[ChangeQuota]:
     """Tell what an account holds of each pool, by the pools' names; of a pool that was deleted nothing is held."""
     held = [count for count in ports.store.quotas(account) if count.allocations or count.units]
     return sorted(held, key=lambda count: plan.pools[count.pool_id].name if count.pool_id in plan.pools else "")
+
+
+def ways_in(ports: Ports) -> Sequence[RegionAliases]:
+    """Give the ways in of every Region, the home Region's first; none, where this process does not know them."""
+    try:
+        return ports.aliases.regions()
+    except ServiceUnavailableError:
+        return ()

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ipam.domain.errors import ContendedError, NoSuchAllocationError
+from ipam.domain.errors import ContendedError, NoSuchAllocationError, OnlyPreviewedError, SupersededError
 from ipam.services.audit import note_request
 from ipam.services.contention import back_off, note_owner
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ipam.domain.owner import Claim, Grant, OwnerRecord
     from ipam.services.ports import Deadline, Ports
     from ipam.services.release import ReleaseRequest
@@ -28,19 +30,27 @@ def verify(ports: Ports, request: ReleaseRequest, claim: Claim, deadline: Deadli
 
     Raises:
         NoSuchAllocationError: it does not, or one of the three facts is wrong; which of them is not told.
+        OnlyPreviewedError: it is a preview, which ends by itself: nothing is to be built on it.
+        SupersededError: the resource has been deleted since, and another one stands for the release.
         ContendedError: others changed the owner again and again.
     """
     for attempt in range(MAX_ATTEMPTS):
-        record, grant = _find(ports, request, claim)
+        records = ports.store.owners(request.owner.party)
+        record, grant = _find(records, claim)
+        if grant.preview:
+            raise OnlyPreviewedError(grant.cidr)
+        own = next((each for each in records if each.owner == request.owner), None)
+        if own is not None and own.supersedes(request.requested) and request.owner.name not in grant.returners:
+            raise SupersededError
         if _stand_for(ports, request, record, grant, deadline):
             return grant
         back_off(ports, attempt)
     raise ContendedError(request.owner.name, MAX_ATTEMPTS)
 
 
-def _find(ports: Ports, request: ReleaseRequest, claim: Claim) -> tuple[OwnerRecord, Grant]:
+def _find(records: Iterable[OwnerRecord], claim: Claim) -> tuple[OwnerRecord, Grant]:
     """Find what the stack says that it holds."""
-    for record in ports.store.owners(request.owner.party):
+    for record in records:
         grant = record.for_id(claim.allocation_id)
         if grant is not None and claim.fits(grant):
             return record, grant

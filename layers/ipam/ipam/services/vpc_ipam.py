@@ -128,7 +128,7 @@ class _Ordering:
         # Provisioning allocates, and so begins where this module ends.
         from ipam.services.provision import provision  # noqa: PLC0415
 
-        theirs = self._ports.vpc_ipam.cidrs(self._pool.vpc_ipam_pool_id)
+        theirs = self._ports.vpc_ipam.cidrs(self._pool.locale, self._pool.vpc_ipam_pool_id)
         whole = next((each for each in theirs if each.contains(cidr)), None)
         if whole is None:
             raise CidrNotInPoolError(self._pool.name, cidr)
@@ -148,11 +148,11 @@ class _Ordering:
 
     def _wanted(self, token: str, description: str) -> VpcIpamOrder:
         """Say what is asked of Amazon VPC IPAM."""
-        pool_id = self._pool.vpc_ipam_pool_id
+        there = self._pool.locale, self._pool.vpc_ipam_pool_id
         if self._exact is not None:
-            return VpcIpamOrder(pool_id, token, description, self._length, self._exact)
+            return VpcIpamOrder(*there, token, description, self._length, self._exact)
         disallowed = self._limits.disallowed + self._unusable
-        return VpcIpamOrder(pool_id, token, description, self._length, None, self._allowed(), disallowed)
+        return VpcIpamOrder(*there, token, description, self._length, None, self._allowed(), disallowed)
 
     def _allowed(self) -> tuple[Cidr, ...]:
         """Tell where the block may lie: in what both the pool's rules and the request allow, where that is enough."""
@@ -243,4 +243,5 @@ class _Ordering:
         if pending.end(self._ports, written, self._order.request.cause, self._deadline):
             with contextlib.suppress(ServiceUnavailableError, VpcIpamRefusedError, OutOfTimeError):
                 self._deadline.ensure()
-                self._ports.vpc_ipam.release(self._pool.vpc_ipam_pool_id, chosen.cidr, chosen.allocation_id)
+                there = self._pool.locale, self._pool.vpc_ipam_pool_id
+                self._ports.vpc_ipam.release(*there, chosen.cidr, chosen.allocation_id)

@@ -19,6 +19,7 @@ from ipam.domain.allocation import (
     Lease,
     PendingOrder,
 )
+from ipam.domain.attempt import Attempt, Kind, date_of
 from ipam.domain.change import ChangeQuota
 from ipam.domain.orphan import Orphan, OrphanReason, Round
 from ipam.domain.owner import Grant, OwnerKey, OwnerRecord
@@ -546,6 +547,8 @@ def _from_grant(grant: Grant) -> dict[str, Any]:
         fields["vpc_ipam_allocation_id"] = grant.vpc_ipam_allocation_id
     if grant.passed_over:
         fields["passed_over"] = _from_tags(grant.passed_over)
+    if grant.resumed:
+        fields["resumed"] = grant.resumed
     return fields
 
 
@@ -575,6 +578,7 @@ def _to_grant(item: Item) -> Grant:
         preview="preview" in item,
         vpc_ipam_allocation_id=_text(item, "vpc_ipam_allocation_id"),
         passed_over=_tags(item, "passed_over"),
+        resumed=_optional(item, "resumed") or 0,
     )
 
 
@@ -589,6 +593,7 @@ def from_audit(record: AuditRecord) -> Item:
         owner=None if record.owner is None else record.owner.name,
         account=record.account,
         cause=record.cause,
+        note=record.note,
     )
 
 
@@ -605,6 +610,43 @@ def to_audit(item: Item) -> AuditRecord:
         account=_text(item, "account"),
         cause=_text(item, "cause"),
         serial=serial,
+        note=_text(item, "note"),
+    )
+
+
+def from_attempt(attempt: Attempt) -> Item:
+    """Write an attempt; the store forgets it with its day."""
+    return _pack(
+        keys.attempt(date_of(attempt.day), attempt.account, attempt.slot),
+        at=attempt.at,
+        account=attempt.account,
+        kind=attempt.kind,
+        reason=attempt.reason,
+        request_type=attempt.request_type,
+        resource_type=attempt.resource_type,
+        stack_id=attempt.stack_id,
+        logical_resource_id=attempt.logical_resource_id,
+        request_id=attempt.request_id,
+        aws_request_id=attempt.aws_request_id,
+        nth=attempt.number,
+        expires=attempt.expires,
+    )
+
+
+def to_attempt(item: Item) -> Attempt:
+    """Read an attempt."""
+    return Attempt(
+        at=_number(item, "at"),
+        account=_text(item, "account"),
+        kind=cast("Kind", _text(item, "kind")),
+        reason=_text(item, "reason"),
+        request_type=_text(item, "request_type"),
+        resource_type=_text(item, "resource_type"),
+        stack_id=_text(item, "stack_id"),
+        logical_resource_id=_text(item, "logical_resource_id"),
+        request_id=_text(item, "request_id"),
+        aws_request_id=_text(item, "aws_request_id"),
+        number=_number(item, "nth"),
     )
 
 

@@ -20,11 +20,14 @@ Items and their keys (`PK` and `SK`, both strings):
 | Approval    | APPROVAL         | <approval id>                           |
 | Order       | ORDER#<pool id>  | <token>                                 |
 | Round       | ROUND            | ORPHANS                                 |
+| Tally       | TALLY#<day>      | <account>                               |
+| Attempt     | ATTEMPT#<day>    | <account>#<slot>                        |
 
 <block> is <family>#<first>#<length>; <first> is the lowest address in hexadecimal, padded to the width of its family,
 so that keys sort as addresses; <host bits> and <length> have three digits; <until> and <at> are milliseconds of the
-epoch with fourteen digits; <holder> is a digest (`ipam.domain.stack`). A scope's id stands where a pool's does. <block>
-is `-` in audit records that concern none.
+epoch with fourteen digits; <day> is a date; <slot> has three digits; <holder> is a digest (`ipam.domain.stack`). A
+scope's id stands where a pool's does. <block> is `-` in audit records that concern none, and so is <account> where
+nothing proves one.
 
 Access patterns and what serves each (all by the table's own key; there is no index):
 
@@ -51,6 +54,7 @@ Access patterns and what serves each (all by the table's own key; there is no in
 | what an account holds of a pool               | GetItem QUOTA                                                       |
 | what an account holds of each pool            | Query QUOTA                                                         |
 | history of a pool or a stack, or of one block | Query AUDIT, with a block: SK from <block># to <block>#~            |
+| what was tried on a day                       | Query ATTEMPT, with an account: SK from <account># to <account>#~   |
 
 Conditions, as they are sent, and the invariant that each guards:
 
@@ -89,9 +93,11 @@ Conditions, as they are sent, and the invariant that each guards:
 | attribute_not_exists(PK)                                       | Provisioned | I3 what is provisioned is so once    |
 | attribute_not_exists(PK)                                       | Name        | names are unique                     |
 | attribute_not_exists(PK)                                       | Audit       | I6 what is written down stays        |
+| attribute_not_exists(PK) OR nth < :nth                         | Attempt     | the last ones are kept               |
 
 What a quota is counted on by has a condition for each limit that is set, both of them joined by AND. Where an order
-exceeds a limit by itself, the half for an account that holds nothing yet is left out.
+exceeds a limit by itself, the half for an account that holds nothing yet is left out. A tally has no condition: it only
+counts on, and tells the number that an attempt is.
 """
 
 from __future__ import annotations
@@ -108,11 +114,14 @@ PARTITION_KEY: Final = "PK"
 SORT_KEY: Final = "SK"
 TIME_TO_LIVE: Final = "expires"
 """Attribute after which the table forgets an item, in seconds of the epoch; owners that hold nothing have it,
-approvals, and what says whose a cooling block was."""
+approvals, attempts with their tallies, and what says whose a cooling block was."""
 
 PLAN: Final = "PLAN"
 APPROVALS: Final = "APPROVAL"
 ROUNDS: Final = "ROUND"
+NOBODY: Final = "-"
+"""Stands for the account of an attempt, where nothing proves one."""
+
 _TIME_DIGITS: Final = 14
 
 
@@ -267,6 +276,26 @@ def order_partition(pool_id: str) -> str:
 def orphans_round() -> Key:
     """Key of how far the search for orphans is."""
     return Key(ROUNDS, "ORPHANS")
+
+
+def tally(day: str, account: str) -> Key:
+    """Key of how many attempts there were of an account on a day."""
+    return Key(f"TALLY#{day}", account or NOBODY)
+
+
+def attempt(day: str, account: str, slot: int) -> Key:
+    """Key of an attempt that is kept."""
+    return Key(attempt_partition(day), f"{account or NOBODY}#{slot:03d}")
+
+
+def attempt_partition(day: str) -> str:
+    """Partition of the attempts of a day."""
+    return f"ATTEMPT#{day}"
+
+
+def attempts_of(account: str) -> tuple[str, str]:
+    """Between which the attempts of an account sort."""
+    return f"{account or NOBODY}#", f"{account or NOBODY}#~"
 
 
 def quota_partition(account: str) -> str:

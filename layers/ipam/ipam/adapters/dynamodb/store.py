@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, HTTPClientError
 
 from ipam.adapters.dynamodb import items, keys
-from ipam.adapters.dynamodb.writes import Writes
+from ipam.adapters.dynamodb.writes import NEW, Writes
+from ipam.domain.attempt import date_of
 from ipam.domain.change import ChangeQuota, PutOwner
 from ipam.domain.cidr import WIDTHS
 from ipam.domain.errors import StoreUnavailableError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from ipam.adapters.dynamodb.items import Item
     from ipam.domain.allocation import Allocation, Approval, AuditRecord, CoolingBlock, Lease, PendingOrder
+    from ipam.domain.attempt import Attempt
     from ipam.domain.change import Change
     from ipam.domain.cidr import Cidr, Family
     from ipam.domain.owner import OwnerKey
@@ -224,6 +226,38 @@ class DynamoDbStore:
         """See the port."""
         between = None if cidr is None else keys.audit_of(cidr)
         return (items.to_audit(item) for item in self._query(keys.audit_partition(subject), between=between))
+
+    def attempts(self, day: int, account: str | None = None) -> Iterator[Attempt]:
+        """See the port."""
+        between = None if account is None else keys.attempts_of(account)
+        found = self._query(keys.attempt_partition(date_of(day)), between=between)
+        return (items.to_attempt(item) for item in found)
+
+    @_translated
+    def count_attempt(self, attempt: Attempt) -> int:
+        """See the port. A call that is sent again, because no answer came, may count twice."""
+        counted = self._client.update_item(
+            TableName=self._table,
+            Key=items.key_of(keys.tally(date_of(attempt.day), attempt.account)),
+            UpdateExpression="ADD nth :one SET expires = :expires",
+            ExpressionAttributeValues={":one": {"N": "1"}, ":expires": {"N": str(attempt.expires)}},
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(counted["Attributes"]["nth"]["N"])
+
+    @_translated
+    def keep_attempt(self, attempt: Attempt) -> None:
+        """See the port."""
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=items.from_attempt(attempt),
+                ConditionExpression=f"{NEW} OR nth < :nth",
+                ExpressionAttributeValues={":nth": {"N": str(attempt.number)}},
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
 
     @_translated
     def commit(self, change: Change) -> None:

@@ -34,7 +34,6 @@ from ipam.domain.change import (
     RemovePool,
     RemoveProvisioned,
     RemoveScope,
-    RemoveTenant,
     ReplacePool,
     ReplaceScope,
     ReplaceTenant,
@@ -75,7 +74,7 @@ class Writes:
                 return self._take(operation)
             case RemoveAllocation() | EndLease():
                 return self._take(operation)
-            case RemoveScope() | RemovePool() | RemoveName() | RemoveProvisioned() | RemoveTenant():
+            case RemoveScope() | RemovePool() | RemoveName() | RemoveProvisioned():
                 return self._remove(operation)
             case ReplaceScope(scope):
                 return self._put(items.from_scope(replace(scope, version=scope.version + 1)), *_version(scope.version))
@@ -150,8 +149,6 @@ class Writes:
                 return self._delete(keys.scope(scope.scope_id), *_version(scope.version))
             case RemovePool(pool_id, version):
                 return self._delete(keys.pool(pool_id), *_version(version))
-            case RemoveTenant(account, version):
-                return self._delete(keys.tenant(account), *_version(version))
             case RemoveName(name, holder_id):
                 return self._delete(keys.name(name), "holder_id = :id", {":id": {"S": holder_id}})
             case RemoveProvisioned(block):

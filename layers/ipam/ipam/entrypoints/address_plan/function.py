@@ -15,6 +15,7 @@ from ipam.entrypoints.address_plan.properties import ALLOCATION, NETMASK_LENGTH,
 from ipam.entrypoints.delivery import HttpsDelivery
 from ipam.entrypoints.logs import make_logger
 from ipam.entrypoints.provider import Provider
+from ipam.services.attempts import note_attempt
 from ipam.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def provider(settings: Settings, collaborators: Collaborators) -> Provider:
         ports.clock,
         collaborators.deliver,
         collaborators.logger,
+        partial(note_attempt, ports),
         happenings=ports.happenings,
+        networks=ports.networks,
         mask_property=NETMASK_LENGTH,
     )
 

@@ -13,7 +13,7 @@ from ipam.domain.owner import OwnerKey
 from ipam.entrypoints.address_plan.properties import allocation, pool_named
 from ipam.entrypoints.address_plan.resources import find_pool
 from ipam.entrypoints.answers import Answer
-from ipam.entrypoints.cn_cidr.get_cn_cidr import GetCnCidr, attributes
+from ipam.entrypoints.cn_cidr.get_cn_cidr import GetCnCidr, attributes, end_allocation
 from ipam.services.allocate import allocate
 from ipam.services.order import AllocateRequest
 from ipam.services.revise import revise
@@ -48,7 +48,7 @@ class IpamAllocation:
 
     def delete(self, request: Request) -> Answer:
         """Release, as a network's order does: its owner record is of the same kind."""
-        return self._network.delete(request)
+        return end_allocation(self._ports, request, self._account, self._deadline, lambda: self._asked(request).ask)
 
     def failed_id(self, request: Request) -> str:
         """Name the resource in a refusal, as a network's order does."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ipam.domain import ids
@@ -16,7 +16,7 @@ from ipam.domain.errors import MalformedCidrError, PermanentError
 from ipam.entrypoints.address_plan.identity import cidrs_of, turn_of
 from ipam.entrypoints.address_plan.properties import cascade, pool_cidr
 from ipam.entrypoints.address_plan.resources import find_pool
-from ipam.entrypoints.answers import Answer, unmade_id
+from ipam.entrypoints.answers import Answer, ended, ends_up_to, unmade_id
 from ipam.services.settle_cidrs import Holding
 
 if TYPE_CHECKING:
@@ -98,8 +98,9 @@ class IpamPoolCidr:
         if pool_id is None:
             return Answer("nothing-to-release", physical_id)
         holding = self._holding(request, pool_id, claimed)
+        holding = replace(holding, turn=replace(holding.turn, requested=ends_up_to(request)))
         outcome = holding.end(None if held is None else held.cidr, cascade=cascade(request.properties))
-        return Answer(outcome, physical_id, facts={"ipam_pool_id": pool_id})
+        return Answer(ended(request, outcome), physical_id, facts={"ipam_pool_id": pool_id})
 
     def failed_id(self, request: Request) -> str:
         """Name the resource in a refusal: an Update leaves the id as it was."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ipam.domain.errors import InUseError, NoSuchPoolError, PermanentError
 from ipam.entrypoints.address_plan.identity import derived_id, turn_of
 from ipam.entrypoints.address_plan.properties import cascade
-from ipam.entrypoints.answers import Answer, unmade_id
+from ipam.entrypoints.answers import Answer, ended, ends_up_to, unmade_id
 from ipam.entrypoints.errors import InvalidPropertyError
 from ipam.entrypoints.properties import shown
 from ipam.services.plan import current_plan
@@ -73,16 +74,18 @@ class PlanPart(ABC):
         part_id = held if held.startswith(self.PREFIX) else derived
         if part_id is None:
             return Answer("nothing-to-release", held)
-        turn = turn_of(request, self._account, part_id)
+        turn = replace(turn_of(request, self._account, part_id), requested=ends_up_to(request))
         if part_id != derived and not self._ports.store.owner(turn.owner).version:
             return Answer("unverified-delete", held)
         outcome = self._end(turn, part_id, cascade=cascade(request.properties))
-        return Answer(outcome, held, facts={self.FACT: part_id})
+        return Answer(ended(request, outcome), held, facts={self.FACT: part_id})
 
     def failed_id(self, request: Request) -> str:
-        """Name the resource in a refusal: as it was; on Create by what that would have made, which its Delete ends."""
-        known = request.physical_resource_id or self._derived(request, request.properties)
-        return known or unmade_id("not-created", request)
+        """Name the resource in a refusal: as it was; on Create as nothing, of which the Delete ends what that has made.
+
+        By what it would have made is another one to be called, which was deployed after it and has succeeded.
+        """
+        return request.physical_resource_id or unmade_id("not-created", request)
 
     def _derived(self, request: Request, values: Mapping[str, Any]) -> str | None:
         """Give the id of the part that properties describe; None if they describe none."""

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from ipam.domain import ids
+from ipam.domain.plan import is_region
 from ipam.entrypoints.cn_cidr.properties import canonical
 from ipam.entrypoints.errors import InvalidPropertyError
 from ipam.entrypoints.properties import entries, refuse_unknown, required, shown, text
@@ -26,8 +27,6 @@ NAME_TAG: Final = "Name"
 
 _PRINCIPAL: Final = re.compile(r"[0-9]{12}|(ou|r|o)-[a-z0-9-]{4,68}")
 """Forms of ids (AWS Organizations API reference, "Account", "OrganizationalUnit", "Root" and "Organization")."""
-
-_REGION: Final = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
 
 
 def read_name(values: Mapping[str, Any], tags: tuple[Tag, ...]) -> str:
@@ -97,7 +96,7 @@ def read_region(values: Mapping[str, Any], name: str) -> str | None:
     value = text(values, name, MAX_TEXT)
     if value == "None":
         return ""
-    if value is not None and _REGION.fullmatch(value) is None:
+    if value is not None and not is_region(value):
         raise InvalidPropertyError(name, shown(value), "it is not a Region", "Write one such as eu-central-1")
     return value
 

@@ -15,6 +15,7 @@ from ipam.entrypoints.cli.ask import ask, say
 from ipam.entrypoints.cli.context import Format, Output
 from ipam.entrypoints.cli.plan_file import read_plan
 from ipam.entrypoints.cli.progress import watching
+from ipam.entrypoints.cli.refusals import RefusedError
 from ipam.entrypoints.cli.render import plain
 from ipam.entrypoints.cli.render_rows import show
 from ipam.services.apply import difference, take
@@ -83,11 +84,16 @@ def apply(  # noqa: PLR0913 - each is an option
 
 
 def _text(file: str) -> str:
-    """Read the file."""
+    """Read the file.
+
+    Raises:
+        RefusedError: it cannot be read.
+    """
     try:
         return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{plain(file)} cannot be read: {error}", param_hint="FILE") from None
+        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise RefusedError(f"{plain(file)} cannot be read: {why}.") from None
 
 
 def _carry_out(ports: Ports, scopes: tuple[ScopeBlueprint, ...], steps: list[Step], *, prune: bool) -> None:

@@ -32,7 +32,9 @@ def approve(  # noqa: PLR0913 - each is an option
     *,
     deny: Annotated[bool, typer.Option("--deny", help="Refuse it.")] = False,
     note: Annotated[str, typer.Option(help="Why; the requester reads it.")] = "",
-    everything: Annotated[bool, typer.Option("--all", help="List those too that are decided.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="List denied ones too, and approved ones that still have no block.")
+    ] = False,
     output: Output = None,
 ) -> None:
     """Approve a request for a block that is too large to be given unasked, or refuse it. Without an ID, list them.

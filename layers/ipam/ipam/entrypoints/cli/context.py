@@ -68,6 +68,16 @@ def cause() -> str:
     return f"ipam command line, {caller()}"
 
 
+def known() -> Settings:
+    """Tell what the environment says, whatever a command needs of it."""
+    return Settings.from_environment(optional={"IPAM_MASTER_KEY_SECRET", "IPAM_TABLE_NAME", REGION})
+
+
+def is_known_region(region: str) -> bool:
+    """Whether a Region is one that this version knows; a newer one is not."""
+    return region in bootstrap.regions()
+
+
 def is_attended() -> bool:
     """Whether a person is there to be asked."""
     return sys.stdin.isatty()

@@ -9,7 +9,7 @@ import typer
 from ipam.entrypoints.cli import context as shared
 from ipam.entrypoints.cli.context import Format, Output
 from ipam.entrypoints.cli.progress import watching
-from ipam.entrypoints.cli.render import UNBROKEN, console
+from ipam.entrypoints.cli.render import put
 from ipam.entrypoints.cli.render_doctor import report
 from ipam.entrypoints.cli.render_rows import show
 from ipam.entrypoints.cli.rows import FindingRow
@@ -38,7 +38,7 @@ def examine(
         diagnosis = doctor.examine(ports, watch, history=not quick)
         joined = doctor.join_buddies(ports, diagnosis) if repair else None
     if form is Format.table:
-        console(width=UNBROKEN).print(report(diagnosis, joined))
+        put(report(diagnosis, joined))
     else:
         show(FindingRow, (FindingRow.of(finding) for finding in diagnosis.findings), (), form)
     if diagnosis.violations:

@@ -11,7 +11,7 @@ from ipam.domain.cidr import Cidr
 from ipam.domain.ids import ALLOCATION_DIGITS, ALLOCATION_PREFIX, is_allocation_id
 from ipam.entrypoints.cli.progress import watching
 from ipam.entrypoints.cli.refusals import RefusedError
-from ipam.entrypoints.cli.render_rows import shown_time
+from ipam.entrypoints.cli.render_rows import shown_end
 from ipam.entrypoints.cli.rows import when
 from ipam.services.find import locate
 
@@ -47,7 +47,7 @@ def allocation(ports: Ports, plan: Plan, what: str, pool: str | None) -> Allocat
             found = locate(ports, plan, wanted, watch)
         if isinstance(found, Allocation):
             return found
-        until = shown_time(when(found.until))
+        until = shown_end(when(found.until))
         raise RefusedError(f"{wanted} is released already: {found.cidr} is cooling until {until}.")
     return _by_block(ports, plan, Cidr.parse(what), pool)
 

@@ -12,6 +12,9 @@ from ipam.domain.ids import ALLOCATION_PREFIX, POOL_PREFIX, SCOPE_PREFIX
 from ipam.entrypoints.cli import context as shared
 from ipam.entrypoints.cli import words
 from ipam.entrypoints.cli.context import Output  # noqa: TC001 - typer reads it
+from ipam.entrypoints.cli.pools import in_order
+from ipam.entrypoints.cli.progress import watching
+from ipam.entrypoints.cli.refusals import RefusedError
 from ipam.entrypoints.cli.render_rows import show
 from ipam.entrypoints.cli.rows import HistoryRow
 from ipam.services.plan import current_plan
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from ipam.domain.plan import Plan
     from ipam.services.ports import Ports
 
-COLUMNS: Final = ("at", "event", "cidr", "account", "holder", "resource", "cause", "allocation_id")
+COLUMNS: Final = ("at", "event", "cidr", "account", "holder", "resource", "cause", "allocation_id", "note")
 
 STACK_PREFIX: Final = "arn:"
 
@@ -33,10 +36,13 @@ def history(
     subject: Annotated[
         str,
         typer.Argument(
-            metavar="POOL|SCOPE|STACK|ACCOUNT", help="Pool or scope, by name or id; stack, by id; or tenant."
+            metavar="POOL|SCOPE|STACK|ACCOUNT|CIDR",
+            help="Pool or scope, by name or id; stack, by id; tenant; or a block, of every pool that has it.",
         ),
     ],
-    cidr: Annotated[str | None, typer.Argument(help="Only what happened to this block, or a part of it.")] = None,
+    cidr: Annotated[
+        str | None, typer.Argument(metavar="CIDR", help="Only what happened to this block, or a part of it.")
+    ] = None,
     *,
     exact: Annotated[
         bool, typer.Option("--exact", help="Only of exactly this block: one small read, however long the history.")
@@ -46,17 +52,38 @@ def history(
     """Show the audit records of a pool, oldest first: who got and gave back what, when, and by which request.
 
     With a CIDR, records are shown whose block is it, lies in it, or has it inside. Of a stack or a tenant, those are
-    shown that concern no block. What was deleted has a history too, by its id.
+    shown that concern no block. What was deleted has a history too, by its id. A CIDR alone is looked for in all pools
+    that have it now.
     """
     block = None if cidr is None else Cidr.parse(cidr)
-    if exact and block is None:
-        raise typer.BadParameter("say the block", param_hint="CIDR")
     ports = shared.ports()
     plan = current_plan(ports)
-    records = _records(ports, _subject(plan, subject), block, exact=exact)
+    names = {pool.name for pool in plan.pools.values()} | {scope.name for scope in plan.scopes.values()}
+    alone = words.block(subject) if block is None and subject not in names else None
+    if exact and block is None and alone is None:
+        raise typer.BadParameter("say the block", param_hint="CIDR")
+    subjects = [_subject(plan, subject)] if alone is None else _having(plan, alone)
+    found: list[AuditRecord] = []
+    with watching("reading") as watch:
+        for done, each in enumerate(subjects):
+            watch("history", done, len(subjects))
+            found += _records(ports, each, block or alone, exact=exact)
     # Records of one millisecond keep the order of the table, which is by address.
-    rows = (HistoryRow.of(plan, record) for record in sorted(records, key=lambda record: record.at))
-    show(HistoryRow, rows, COLUMNS, shared.chosen(context, output))
+    rows = (HistoryRow.of(plan, record) for record in sorted(found, key=lambda record: record.at))
+    columns = COLUMNS if alone is None else ("subject", *COLUMNS)
+    show(HistoryRow, rows, columns, shared.chosen(context, output))
+
+
+def _having(plan: Plan, block: Cidr) -> list[str]:
+    """Tell the pools that a block lies in, in every scope.
+
+    Raises:
+        RefusedError: there are none.
+    """
+    pools = [each.pool_id for each in in_order(plan) if plan.space(each.pool_id).around(block) is not None]
+    if not pools:
+        raise RefusedError(f"No pool has {block}. Name the pool or scope: `ipam history POOL {block}`.")
+    return pools
 
 
 def _subject(plan: Plan, subject: str) -> str:

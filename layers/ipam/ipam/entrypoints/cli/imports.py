@@ -19,7 +19,7 @@ from ipam.entrypoints.cli.read_csv import read_csv
 from ipam.entrypoints.cli.read_netbox import read_netbox
 from ipam.entrypoints.cli.read_vpc_ipam import read_vpc_ipam
 from ipam.entrypoints.cli.refusals import RefusedError
-from ipam.entrypoints.cli.render import UNBROKEN, console, plain
+from ipam.entrypoints.cli.render import plain, put
 from ipam.entrypoints.cli.render_import import bad_lines, sentence, verdict
 from ipam.entrypoints.cli.render_rows import show
 from ipam.entrypoints.cli.rows.imports import ImportRow
@@ -41,7 +41,7 @@ MAX_NAMED: Final = 80
 def import_networks(  # noqa: PLR0913 - each is an option
     context: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(help="A CSV file; - reads standard input.", allow_dash=True, dir_okay=False)
+        Path | None, typer.Argument(metavar="FILE", help="A CSV file; - reads standard input.", allow_dash=True)
     ] = None,
     *,
     from_vpc_ipam: Annotated[
@@ -80,7 +80,7 @@ def import_networks(  # noqa: PLR0913 - each is an option
                 import_allocations(ports, intake, cause, outcome, watch)
     _tell(plan, intake, outcome, form, source.word)
     conclusion = verdict(intake, outcome, written=written, trial=dry_run)
-    console(stderr=form is not Format.table, width=UNBROKEN).print(conclusion)
+    put(conclusion, stderr=form is not Format.table)
     if outcome.bad or (intake.bad and not skip_bad):
         raise typer.Exit(1)
 
@@ -166,9 +166,8 @@ def _tell(plan: Plan, intake: Intake, outcome: Outcome, form: Format, word: str)
         rows = sorted(_rows(plan, intake, outcome), key=lambda row: row.line)
         show(ImportRow, rows, (), form)
         return
-    terminal = console(width=UNBROKEN)
     for line in bad_lines(plan, [*intake.bad, *outcome.bad], word):
-        terminal.print(line, soft_wrap=True)
+        put(line)
 
 
 def _rows(plan: Plan, intake: Intake, outcome: Outcome) -> Iterable[ImportRow]:

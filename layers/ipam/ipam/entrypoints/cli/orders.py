@@ -6,7 +6,6 @@ block; and what the command line holds never grows into one large record, or int
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Final, cast
 
@@ -24,9 +23,10 @@ from ipam.entrypoints.cli.ask import say
 from ipam.entrypoints.cli.context import Format, Output
 from ipam.entrypoints.cli.pool_options import AddressFamily, Kind
 from ipam.entrypoints.cli.refusals import RefusedError
-from ipam.entrypoints.cli.render_rows import show_one, shown_time
+from ipam.entrypoints.cli.render_rows import show_one, shown_end
 from ipam.entrypoints.cli.rows import GrantRow
 from ipam.entrypoints.cli.rows.holders import by_command
+from ipam.entrypoints.explanations import OTHERWISE, WHY
 from ipam.services.allocate import allocate as serve
 from ipam.services.order import AllocateRequest
 from ipam.services.plan import current_plan
@@ -47,21 +47,13 @@ MAX_HOLD: Final = 30 * 24 * 3600
 
 CUSTOM: Final = "custom"
 
-_LENGTH: Final = re.compile(r"/?([0-9]{1,3})")
-
-
-def netmask_length(text: str) -> int:
-    """Read a netmask length, with or without its slash."""
-    read = _LENGTH.fullmatch(text)
-    if read is None:
-        raise typer.BadParameter(f"{text!r} is no netmask length. Write one such as 24.")
-    return int(read[1])
-
 
 Pools = Annotated[list[str] | None, typer.Argument(metavar="POOL", help="Pools, by name or id, tried in this order.")]
 Length = Annotated[
     int | None,
-    typer.Option("--netmask-length", "-n", metavar="LENGTH", parser=netmask_length, help="How large; else the pool's."),
+    typer.Option(
+        "--netmask-length", "-n", metavar="LENGTH", parser=words.netmask_length, help="How large; else the pool's."
+    ),
 ]
 Block = Annotated[
     Cidr | None, typer.Option("--cidr", metavar="CIDR", parser=Cidr.parse, help="This exact block instead of any.")
@@ -72,7 +64,7 @@ OfFamily = Annotated[AddressFamily | None, typer.Option("--family", help="Else t
 PoolTags = Annotated[
     list[str] | None, typer.Option("--pool-tag", metavar="KEY=VALUE", help="Only from pools with this tag.")
 ]
-Description = Annotated[str, typer.Option(help="What it is for, in words.")]
+Description = Annotated[str, typer.Option(metavar="TEXT", parser=words.description, help="What it is for, in words.")]
 Account = Annotated[
     str | None,
     typer.Option(metavar="ACCOUNT", parser=words.account, help="AWS account that it is for, whose quota counts."),
@@ -282,12 +274,12 @@ def _tell(context: typer.Context, row: GrantRow, output: Format | None) -> None:
     print(row.cidr, row.preview_token or row.allocation_id)
     for passed in row.passed_over:
         name, _, why = passed.rpartition(":")
-        say(f"Pool {name} was passed over: {why}.")
+        say(f"Pool {name} was passed over: it {WHY.get(why, OTHERWISE)}.")
     if row.outcome == "kept":
         say(f"From pool {row.pool}. The order {row.token} was given it before: nothing was changed.")
     else:
         say(f"From pool {row.pool}. `--token {row.token}` with the same words gives the same again.")
     if row.preview_token:
-        say(f"Held until {shown_time(row.expires)}; `ipam allocate --preview-token` or PreviewToken takes it.")
+        say(f"Held until {shown_end(row.expires)}; `ipam allocate --preview-token` or PreviewToken takes it.")
     elif row.expires is not None:
-        say(f"Its lease ends {shown_time(row.expires)}; `ipam renew {row.allocation_id}` prolongs it.")
+        say(f"Its lease ends {shown_end(row.expires)}; `ipam renew {row.allocation_id}` prolongs it.")

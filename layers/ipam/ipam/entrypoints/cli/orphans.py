@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from ipam.domain.errors import InUseError, TemporaryError
+from ipam.domain.errors import InUseError, NetworkInUseError, TemporaryError
 from ipam.entrypoints.cli import context as shared
 from ipam.entrypoints.cli import held
 from ipam.entrypoints.cli.ask import ask, say
 from ipam.entrypoints.cli.context import Output, Yes  # noqa: TC001 - typer reads them
+from ipam.entrypoints.cli.in_use import InUseToo, networks_in
 from ipam.entrypoints.cli.refusals import RefusedError, refusal
 from ipam.entrypoints.cli.render_rows import show
 from ipam.entrypoints.cli.rows import OrphanRow
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
     from ipam.domain.plan import Plan
     from ipam.services.ports import Ports
 
-COLUMNS: Final = ("cidr", "pool", "account", "holder", "resource", "since", "why", "allocation_id")
+COLUMNS: Final = ("cidr", "pool", "account", "holder", "resource", "since", "why", "used_by", "allocation_id")
 
 WHY: Final = {
     "stack-gone": "the stack is gone",
-    "deletion-failed": "its deletion failed",
+    "deletion-failed": "its deletion failed, and it has it no more",
     "not-in-stack": "the stack has it no more",
 }
 
@@ -48,26 +49,30 @@ def bare(context: typer.Context, output: Output = None) -> None:
 
 @app.command("list")
 def list_all(context: typer.Context, output: Output = None) -> None:
-    """List them by pool and address, with why, and since when that is known."""
+    """List them by pool and address, with why, since when that is known, and which networks use them still.
+
+    That is asked now, by the role IPAM_DISCOVERY_ROLE: "?" where nobody says so.
+    """
     ports = shared.ports()
     plan = current_plan(ports)
-    rows = (OrphanRow.of(plan, each) for each in orphans(ports, plan))
+    rows = (OrphanRow.of(plan, each, networks_in(ports, each)) for each in orphans(ports, plan))
     show(OrphanRow, rows, COLUMNS, shared.chosen(context, output))
 
 
 @app.command("release")
-def release(
+def release(  # noqa: PLR0913 - each parameter is an option
     context: typer.Context,
     ids: Annotated[list[str] | None, typer.Argument(metavar="ID…", help="Ids of allocations that are listed.")] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="All that are listed.")] = False,
+    in_use_too: InUseToo = False,
     yes: Yes = False,
     output: Output = None,
 ) -> None:
     """Take orphans back; they cool as long as their pools say. Asks first, and then each stack once more.
 
-    Stacks are asked by the role IPAM_DISCOVERY_ROLE. Where none answers, nothing is released: `ipam release` does that
-    without asking.
+    Stacks are asked by the role IPAM_DISCOVERY_ROLE, and so is EC2: what a network still uses stays. Where no stack
+    answers, nothing is released: `ipam release` does that without asking.
     """
     if everything == bool(ids):
         raise typer.BadParameter("say which, or --all", param_hint="ID")
@@ -81,7 +86,7 @@ def release(
     for each in chosen:
         say(_described(plan, each))
     ask(f"Release {'this' if len(chosen) == 1 else f'these {len(chosen)}'}? What still runs there goes on.", yes=yes)
-    refusals = {each.allocation_id: _refusal(ports, each, cause) for each in chosen}
+    refusals = {each.allocation_id: _refusal(ports, each, cause, in_use_too=in_use_too) for each in chosen}
     released = [each for each in chosen if not refusals[each.allocation_id]]
     show(OrphanRow, (OrphanRow.of(plan, each) for each in released), COLUMNS, shared.chosen(context, output))
     for each in chosen:
@@ -111,11 +116,11 @@ def _described(plan: Plan, orphan: Allocation) -> str:
     return f"{row.cidr} of pool {row.pool}: stack {row.holder}, {row.resource}, account {row.account}; {why}"
 
 
-def _refusal(ports: Ports, orphan: Allocation, cause: str) -> str:
+def _refusal(ports: Ports, orphan: Allocation, cause: str, *, in_use_too: bool) -> str:
     """Release an orphan; say why not, or ""."""
     try:
-        outcome = release_orphan(ports, orphan, cause, NoDeadline())
-    except (InUseError, TemporaryError) as error:
+        outcome = release_orphan(ports, orphan, cause, NoDeadline(), in_use_too=in_use_too)
+    except (InUseError, NetworkInUseError, TemporaryError) as error:
         return refusal(error)
     match outcome:
         case "held":

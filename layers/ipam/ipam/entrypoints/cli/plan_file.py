@@ -38,6 +38,7 @@ from ipam.domain.pool import (
     SourceResource,
     Strategy,
 )
+from ipam.entrypoints.properties import MAX_TEXT, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +113,7 @@ def _scope(name: str, node: yaml.Node) -> ScopeBlueprint:
     return ScopeBlueprint(
         name=name,
         scope_type=said.get("type", _choice(cast("tuple[ScopeType, ...]", get_args(ScopeType))), "private"),
-        description=said.get("description", _text, ""),
+        description=said.get("description", _description, ""),
         tags=said.get("tags", _tags, ()),
         pools=said.get("pools", lambda pools: _pools(pools, 4), ()),
         place=_place(node),
@@ -136,7 +137,7 @@ def _pool(name: str, node: yaml.Node, inherited: Family) -> PoolBlueprint:
         name=name,
         family=family,
         locale=said.get("locale", _text, ""),
-        description=said.get("description", _text, ""),
+        description=said.get("description", _description, ""),
         allocation_types=frozenset(said.get("allocation_types", _list(_choice(cast("Any", TYPES))), TYPES)),
         rules=said.get("rules", _rules, NO_RULES),
         quota=said.get("quota", _quota, NO_QUOTA),
@@ -242,6 +243,13 @@ def _text(node: yaml.Node) -> str:
     text = cast("str", node.value)
     if not text.isprintable():
         raise _refused(node, repr(text[:40]), "it has a control character")
+    return text
+
+
+def _description(node: yaml.Node) -> str:
+    text = _text(node)
+    if len(text) > MAX_TEXT:
+        raise _refused(node, shown(text), f"it has {len(text)} characters, and {MAX_TEXT} are allowed")
     return text
 
 

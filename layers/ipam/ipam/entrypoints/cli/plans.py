@@ -12,7 +12,7 @@ from ipam.entrypoints.cli.context import Format, Output
 from ipam.entrypoints.cli.plan_file import write_plan
 from ipam.entrypoints.cli.pool_use import use_of
 from ipam.entrypoints.cli.pools import in_order
-from ipam.entrypoints.cli.render import allocation_table, console, plan_tree
+from ipam.entrypoints.cli.render import allocation_table, plan_tree, pool_tree, put
 from ipam.entrypoints.cli.render_rows import show as show_rows
 from ipam.entrypoints.cli.rows import AllocationRow, PlanRow
 from ipam.services.plan import current_plan
@@ -28,7 +28,10 @@ def plans() -> None:
 @app.command("show")
 def show(
     context: typer.Context,
-    pool: Annotated[str | None, typer.Argument(help="List the allocations of this pool too, by name or id.")] = None,
+    pool: Annotated[
+        str | None,
+        typer.Argument(metavar="POOL", help="Only this pool, by name or id, with those below it and its allocations."),
+    ] = None,
     output: Output = None,
 ) -> None:
     """Draw scopes and pools with their utilisation; what is held for a time only is marked.
@@ -40,9 +43,9 @@ def show(
     shown = None if pool is None else plan.named(pool)
     form = shared.chosen(context, output)
     if form is Format.table:
-        console().print(plan_tree(ports, plan))
+        put(plan_tree(ports, plan) if shown is None else pool_tree(ports, plan, shown))
         if shown is not None:
-            console().print(allocation_table(ports, shown))
+            put(allocation_table(ports, shown))
     elif shown is None:
         show_rows(PlanRow, (PlanRow.of(plan, use_of(ports, plan, each)) for each in in_order(plan)), (), form)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -46,15 +46,21 @@ class Choice(StrEnum):
     sparse = "sparse"
 
 
+LENGTH: Final[Any] = {"metavar": "LENGTH", "parser": words.netmask_length}
+NUMBER: Final[Any] = {"metavar": "NUMBER", "parser": words.number}
+"""How numbers are read, so that a wrong one is named."""
+
 Name = Annotated[str, typer.Argument(metavar="POOL", help="Pool, by name or id.")]
-Minimum = Annotated[int | None, typer.Option("--min", help="Shortest netmask: the largest block.")]
-Maximum = Annotated[int | None, typer.Option("--max", help="Longest netmask: the smallest block.")]
-Default = Annotated[int | None, typer.Option(help="Netmask length when a request says none.")]
+Minimum = Annotated[int | None, typer.Option("--min", **LENGTH, help="Shortest netmask: the largest block.")]
+Maximum = Annotated[int | None, typer.Option("--max", **LENGTH, help="Longest netmask: the smallest block.")]
+Default = Annotated[int | None, typer.Option("--default", **LENGTH, help="Netmask length when a request says none.")]
 Types = Annotated[list[Kind] | None, typer.Option("--type", help="What may be allocated; all if none is given.")]
-Cooling = Annotated[int | None, typer.Option(min=0, help="How long a released block is kept from everyone.")]
-MaxAllocations = Annotated[int | None, typer.Option(min=0, help="Allocations that one account may hold.")]
-MaxUnits = Annotated[int | None, typer.Option(min=0, help="IPv4 addresses, or IPv6 /64, that one account may hold.")]
-Description = Annotated[str | None, typer.Option(help="What it is for, in words.")]
+Cooling = Annotated[int | None, typer.Option(**NUMBER, help="How long a released block is kept from everyone.")]
+MaxAllocations = Annotated[int | None, typer.Option(**NUMBER, help="Allocations that one account may hold.")]
+MaxUnits = Annotated[int | None, typer.Option(**NUMBER, help="IPv4 addresses, or IPv6 /64, that one account may hold.")]
+Description = Annotated[
+    str | None, typer.Option(metavar="TEXT", parser=words.description, help="What it is for, in words.")
+]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Tag of the pool.")]
 RequiredTags = Annotated[
     list[str] | None,
@@ -67,7 +73,8 @@ Disallowed = Annotated[
     list[str] | None, typer.Option("--disallow", metavar="CIDR", help="No block is given that overlaps one of these.")
 ]
 ApproveAbove = Annotated[
-    int | None, typer.Option("--approve-above", help="Blocks larger than of this netmask length wait for approval.")
+    int | None,
+    typer.Option("--approve-above", **LENGTH, help="Blocks larger than of this netmask length wait for approval."),
 ]
 LeaseTime = Annotated[
     int | None,

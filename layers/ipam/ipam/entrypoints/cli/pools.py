@@ -18,7 +18,7 @@ from ipam.domain.pool import NO_QUOTA, NO_RULES, SourceResource
 from ipam.entrypoints.cli import context as shared
 from ipam.entrypoints.cli import pool_options as options
 from ipam.entrypoints.cli import words
-from ipam.entrypoints.cli.ask import ask
+from ipam.entrypoints.cli.ask import ask, say
 from ipam.entrypoints.cli.cascade import contents
 from ipam.entrypoints.cli.context import Format, Output, Yes
 from ipam.entrypoints.cli.pool_options import ALL_TYPES, AddressFamily, Given
@@ -26,6 +26,7 @@ from ipam.entrypoints.cli.progress import stepping
 from ipam.entrypoints.cli.render_rows import show, show_one
 from ipam.entrypoints.cli.rows import ComplianceRow, PoolRow, UtilisationRow
 from ipam.services.compliance import non_compliant
+from ipam.services.memory import PLAN_AGE
 from ipam.services.plan import current_plan
 from ipam.services.pools import NewPool, create_pool, delete_pool, edit_pool
 from ipam.services.scopes import ensure_default_scopes
@@ -116,6 +117,8 @@ def create(  # noqa: PLR0913 - a pool has that many properties, and each is an o
     )
     pool = create_pool(ports, new, cause)
     _tell(context, current_plan(ports, fresh=True), pool, output)
+    if locale and not shared.is_known_region(locale):
+        say(f"No Region {locale} is known, and the Locale stays: after a slip of the pen, `ipam pool delete {name}`.")
 
 
 @app.command("list")
@@ -182,6 +185,7 @@ def edit(  # noqa: PLR0913 - a pool has that many properties, and each is an opt
     ports = shared.ports()
     edited = edit_pool(ports, current_plan(ports).named(pool).pool_id, change, shared.cause())
     _tell(context, current_plan(ports, fresh=True), edited, output)
+    say(f"Orders go by it within {PLAN_AGE // 1000} seconds: for so long functions remember the plan.")
 
 
 @app.command("delete")
@@ -238,12 +242,9 @@ def _parent(ports: Ports, cause: str, scope: str | None, source: str | None) -> 
     if not plan.scopes:
         ensure_default_scopes(ports, cause)
         plan = current_plan(ports, fresh=True)
-    private = [each for each in plan.scopes.values() if each.scope_type == "private"]
-    if len(private) > 1:
-        private = [each for each in private if each.is_default or each.name == "private"]
-    if len(private) != 1:
+    if plan.default_scope is None:
         raise typer.BadParameter("say which; `ipam scope list` lists the scopes", param_hint="--scope")
-    return private[0].scope_id, None
+    return plan.default_scope.scope_id, None
 
 
 def _vpc(source_vpc: str | None, vpc_owner: str | None, locale: str) -> SourceResource | None:

@@ -10,8 +10,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from ipam.entrypoints.cli.read_csv import Sheet
-from ipam.entrypoints.cli.read_row import MAX_TAG_VALUE, Cells, read_row
+from ipam.entrypoints.cli.read_row import Cells, read_row
 from ipam.entrypoints.cli.refusals import RefusedError
+from ipam.entrypoints.properties import MAX_TAG_VALUE
 from ipam.services.import_rows import Bad
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from ipam.domain.cidr import Cidr
 from ipam.domain.errors import MalformedCidrError
 from ipam.entrypoints.cli.rows.holders import COMMAND_LINE, ORDERED
 from ipam.entrypoints.errors import InvalidPropertyError
-from ipam.entrypoints.properties import text
+from ipam.entrypoints.properties import MAX_TAG_KEY, MAX_TAG_VALUE, MAX_TAGS, MAX_TEXT, text
 from ipam.services.import_rows import Bad, Row
 
 if TYPE_CHECKING:
@@ -25,15 +25,9 @@ TYPES: Final = ("vpc", "subnet", "eip", "custom")
 OF_POOL: Final = "ipam-pool"
 """The allocation type of what a pool has from its parent."""
 
-MAX_DESCRIPTION: Final = 255
 MAX_PARTY: Final = 400
 MAX_NAME: Final = 255
 """Characters of a holder and of its name: in UTF-8 they fit the table's keys."""
-
-MAX_TAGS: Final = 50
-MAX_TAG_KEY: Final = 128
-MAX_TAG_VALUE: Final = 256
-"""Tags of one resource (AWS general reference, "Tag naming limits and requirements")."""
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 
@@ -90,7 +84,7 @@ def _row(cells: Cells) -> Row:
         scope=_text("scope", cells.scope, MAX_NAME),
         allocation_type=cast("AllocationType", cells.allocation_type) if cells.allocation_type in TYPES else None,
         account=cells.account,
-        description=_text("description", cells.description, MAX_DESCRIPTION, lines=True),
+        description=_text("description", cells.description, MAX_TEXT, lines=True),
         tags=_tags(cells),
         party=_text("holder_id", cells.party, MAX_PARTY),
         name=_name(cells),

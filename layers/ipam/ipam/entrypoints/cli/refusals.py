@@ -22,23 +22,30 @@ from ipam.domain.errors import (
     IpamError,
     MissingTagError,
     NetmaskLengthError,
+    NetworkInUseError,
     NoPoolForRequestError,
     NoSuchAllocationError,
     NoSuchPoolError,
     NoSuchPreviewError,
     NoSuchScopeError,
     NoSuchTenantError,
+    NotSetUpError,
     PoolExhaustedError,
     PoolMismatchError,
     QuotaExceededError,
+    RotationUnfinishedError,
     ServiceUnavailableError,
+    SeveralScopesError,
     StoreUnavailableError,
     SupersededError,
 )
+from ipam.entrypoints.cli import aws_words
+from ipam.entrypoints.cli.outlet import printing
 from ipam.entrypoints.cli.render import console, plain
+from ipam.entrypoints.cli.render_rows import shown_end
 from ipam.entrypoints.cli.rows.values import when
 from ipam.entrypoints.properties import shown
-from ipam.entrypoints.reasons import reason
+from ipam.entrypoints.reasons import LISTS, WIDTH, beside, sentence, whose
 from ipam.settings import SettingError
 
 
@@ -53,38 +60,37 @@ OPTIONS: Final = {"locale": "--locale", "family": "--family", "allocation_type":
 class RefusingGroup(TyperGroup):
     """The commands, of which each may be refused."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line: also what is printed before there is a command may have no room."""
+        with printing():
+            return super().main(*args, **kwargs)
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
+        with printing():
+            return self._run(ctx)
+
+    def _run(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except IpamError as error:
-            text = refusal(error)
+            text = " ".join(each for each in (refusal(error), beside(error)) if each)
         except RefusedError as error:
             text = str(error)
         except SettingError as error:
             text = f"{error}; they are outputs of the stack."
         except Exception as error:
-            if not _is_from_aws(error):
+            if not aws_words.is_from_aws(error):
                 raise
-            text = (
-                f"{error}. Check credentials, AWS_PROFILE, AWS_REGION, IPAM_TABLE_NAME and the command's permissions."
-            )
+            text = aws_words.said(error)
         console(stderr=True).print(Text.assemble(("refused: ", "bold red"), plain(text)), soft_wrap=True)
         raise typer.Exit(1)
-
-
-def _is_from_aws(error: Exception) -> bool:
-    """Whether an error is AWS's own or its client's: not allowed, not logged in, no such table.
-
-    The client library is spoken in the adapters only, and they let through what they don't know.
-    """
-    return any(kind.__module__ == "botocore.exceptions" for kind in type(error).__mro__)
 
 
 @singledispatch
 def refusal(error: IpamError) -> str:
     """Say why a command is refused: as a stack is told, but where the next step is another one at a keyboard."""
-    return reason(error)
+    return sentence(error)
 
 
 @refusal.register
@@ -94,12 +100,21 @@ def _(error: NoSuchPoolError) -> str:
 
 @refusal.register
 def _(error: BlueprintError) -> str:
-    return f"{error.place}: {error.said} is refused: {error.why}."
+    end = "" if error.why.endswith("?") else "."
+    return f"{error.place}: {error.said} is refused: {error.why}{end}"
 
 
 @refusal.register
 def _(error: NoSuchScopeError) -> str:
     return f"There is no scope {shown(error.selector)}. `ipam scope list` lists them."
+
+
+@refusal.register
+def _(error: RotationUnfinishedError) -> str:
+    return (
+        f"Account {error.account} was given another key lately, and the one before is good until "
+        f"{shown_end(when(error.until))}: a rotation now would end it. Wait, or end all others at once (`--no-grace`)."
+    )
 
 
 @refusal.register
@@ -114,6 +129,15 @@ def _(error: NoPoolForRequestError) -> str:
     return (
         f"No IPv{error.family} pool serves the type {error.allocation_type}{region}{tags}. "
         "Name pools, or choose by --locale, --type, --family and --pool-tag; `ipam pool list` lists them."
+    )
+
+
+@refusal.register
+def _(error: SeveralScopesError) -> str:
+    return (
+        f"IPv{error.family} pools of several scopes serve the type {error.allocation_type} in {shown(error.locale)}, "
+        f"and none of the default scope: {', '.join(shown(scope) for scope in error.scopes)}. "
+        "Name pools; `ipam pool list` lists them."
     )
 
 
@@ -133,6 +157,8 @@ def _(error: NetmaskLengthError) -> str:
         return f"A /{error.asked} is larger than pool {pool} allows: its largest block is a /{error.limit}."
     if error.rule == "AllocationMaxNetmaskLength":
         return f"A /{error.asked} is smaller than pool {pool} allows: its smallest block is a /{error.limit}."
+    if error.rule == WIDTH:
+        return f"{pool} has no /{error.asked}: its netmask lengths end at {error.limit}. Say another length."
     return f"A /{error.asked} is against {error.rule} {error.limit} of pool {pool}. Say another length."
 
 
@@ -166,12 +192,18 @@ def _(_error: NoSuchPreviewError) -> str:
 def _(error: PoolExhaustedError) -> str:
     if not error.provisioned:
         return f"Pool {shown(error.pool)} has no CIDR yet. `ipam cidr provision` gives it one."
+    if not error.permitted:
+        return (
+            f"{LISTS} of {whose(error.limited_by)} leave no /{error.asked} of {shown(error.pool)}. "
+            f"Say another length, or change the pool's with `ipam pool edit {error.pool}`."
+        )
+    within = f" within {LISTS} of {whose(error.limited_by)}" if error.limited_by else ""
     largest = "nothing is free" if error.largest is None else f"the largest free block is {error.largest}"
     cooling = "nothing is cooling"
     if error.cooling_until is not None:
         cooling = f"{error.cooling_blocks} cooling, the next free {when(error.cooling_until):%Y-%m-%d %H:%M:%S} UTC"
     return (
-        f"Pool {shown(error.pool)} has no free /{error.asked}: {largest}; {cooling}. "
+        f"Pool {shown(error.pool)} has no free /{error.asked}{within}: {largest}; {cooling}. "
         f"`ipam plan show {error.pool}` shows who has it."
     )
 
@@ -188,8 +220,14 @@ def _(error: InUseError) -> str:
 
 
 @refusal.register
+def _(error: NetworkInUseError) -> str:
+    told = sentence(error).split(". ")[0]
+    return f"{told}. Delete that first; with --in-use the address is taken back all the same."
+
+
+@refusal.register
 def _(error: QuotaExceededError) -> str:
-    return f"{reason(error).split('. ')[0]}. `ipam tenant show {error.account}` tells what it has."
+    return f"{sentence(error).split('. ')[0]}. `ipam tenant show {error.account}` tells what it has."
 
 
 @refusal.register
@@ -214,7 +252,8 @@ def _(error: CidrNotInPoolError) -> str:
 @refusal.register
 def _(error: CidrNotFreeError) -> str:
     if error.until is not None:
-        return f"{reason(error).split('. ')[0]}. Try again then, or take another block."
+        until = shown_end(when(error.until))
+        return f"{error.cidr} of {shown(error.pool)} is cooling until {until}. Try again then, or take another block."
     return f"{error.cidr} of {shown(error.pool)} is in use, at least in part. `ipam find {error.cidr}` shows by whom."
 
 
@@ -224,10 +263,16 @@ def _(error: ContendedError) -> str:
 
 
 @refusal.register
+def _(error: NotSetUpError) -> str:
+    return f"{error.code}. Set it to the output CnCidrServiceToken of the stack in the home Region."
+
+
+@refusal.register
 def _(error: ServiceUnavailableError) -> str:
-    return f"{error.service} did not answer ({error.code}). Run the command again in a minute."
+    return f"{error.service} did not answer{aws_words.place(error)} ({error.code}). Run the command again in a minute."
 
 
 @refusal.register
 def _(error: StoreUnavailableError) -> str:
-    return f"The table did not answer ({error.code}). Nothing is half done: run the command again in a minute."
+    where = aws_words.place(error)
+    return f"The table did not answer{where} ({error.code}). Nothing is half done: run the command again in a minute."

@@ -10,9 +10,11 @@ from ipam.entrypoints.cli import context as shared
 from ipam.entrypoints.cli import held, words
 from ipam.entrypoints.cli.ask import ask, say
 from ipam.entrypoints.cli.context import Format, Output, Yes
+from ipam.entrypoints.cli.in_use import InUseToo  # noqa: TC001 - typer reads it
 from ipam.entrypoints.cli.refusals import RefusedError
-from ipam.entrypoints.cli.render_rows import show_one, shown_time
+from ipam.entrypoints.cli.render_rows import show_one, shown_end, shown_time
 from ipam.entrypoints.cli.rows import AllocationRow, Holder, when
+from ipam.services.in_use import used_now
 from ipam.services.plan import current_plan
 from ipam.services.ports import NoDeadline
 from ipam.services.release_by_administrator import release_by_administrator
@@ -26,17 +28,27 @@ What = Annotated[str, typer.Argument(metavar="ID|CIDR", help="The id of an alloc
 OfPool = Annotated[str | None, typer.Option("--pool", help="Where the block is from, by name or id.")]
 
 
-def release(
-    context: typer.Context, what: What, *, pool: OfPool = None, yes: Yes = False, output: Output = None
+def release(  # noqa: PLR0913 - each parameter is an option
+    context: typer.Context,
+    what: What,
+    *,
+    pool: OfPool = None,
+    in_use_too: InUseToo = False,
+    yes: Yes = False,
+    output: Output = None,
 ) -> None:
     """Take a block back from whoever holds it. It cools as long as its pool says. Asks first.
 
-    Nothing tells the holder, and what runs there goes on running: this is for what nobody will give back any more.
+    Nothing tells the holder, and what runs there goes on running: this is for what nobody will give back any more. What
+    a network of its stack's account still uses stays, where the role IPAM_DISCOVERY_ROLE lets that be seen.
     """
     ports = shared.ports()
     plan = current_plan(ports)
     found = held.allocation(ports, plan, what, pool)
     _check(plan, found)
+    used = None if in_use_too else used_now(ports, found.owner, found)
+    if used is not None:
+        raise used
     holder = Holder.of(plan, found.owner)
     of = f", account {found.account}" if found.account else ""
     since = shown_time(when(found.created))
@@ -84,7 +96,7 @@ def renew(
     form = shared.chosen(context, output)
     if form is Format.table:
         print(found.cidr, found.allocation_id)
-        say(f"Its lease ends {shown_time(when(renewed.until))}.")
+        say(f"Its lease ends {shown_end(when(renewed.until))}.")
     else:
         show_one([AllocationRow.of(plan, found, renewed)], form)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
@@ -12,9 +11,12 @@ from rich.tree import Tree
 
 from ipam.entrypoints.cli.pool_use import use_of
 from ipam.entrypoints.cli.rows.holders import Holder
+from ipam.entrypoints.cli.rows.values import when
 from ipam.services.plan import current_plan
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from ipam.domain.allocation import Lease
     from ipam.domain.plan import Plan
     from ipam.domain.pool import Pool, Scope
@@ -23,14 +25,15 @@ if TYPE_CHECKING:
 BAR: Final = 10
 """Characters of a utilisation bar."""
 
+FULL, EMPTY = "█", "░"
+"""What is filled of it and what is not, told apart without colours too."""
+
 SHOWN: Final = 0.1
 """Smallest share that is shown as a number, in percent."""
 
-WIDE: Final = 170
-"""Columns where there is no terminal."""
-
 UNBROKEN: Final = 10_000
-"""Columns where there is no terminal and each line has to stay one, so that `grep` and `awk` can read it."""
+"""Columns of what is not broken: a line stays one, so that `grep` and `awk` can read it where there is no terminal, and
+that ids and names can be copied where a terminal is too narrow and goes on in its next line."""
 
 HIGH: Final = 90
 """Percent from which a pool is shown as nearly full."""
@@ -43,6 +46,13 @@ def plan_tree(ports: Ports, plan: Plan) -> Tree:
         _add_pools(
             ports, plan, scope, root.add(Text.assemble((plain(scope.name), "bold cyan"), f"  {scope.scope_type} scope"))
         )
+    return root
+
+
+def pool_tree(ports: Ports, plan: Plan, pool: Pool) -> Tree:
+    """Draw a pool and those below it, in the same way."""
+    root = Tree(_pool_line(ports, plan, pool), guide_style="dim")
+    _add_pools(ports, plan, pool, root)
     return root
 
 
@@ -76,7 +86,9 @@ def _bar(percent: float) -> Text:
     filled = max(round(percent * BAR / 100), 1 if percent else 0)
     figure = f"{percent:.1f}%" if percent >= SHOWN or not percent else f"<{SHOWN}%"
     colour = "red" if percent >= HIGH else "green"
-    return Text.assemble("  ", ("━" * filled, colour), ("━" * (BAR - filled), "bright_black"), f" {figure} allocated")
+    return Text.assemble(
+        "  ", (FULL * filled, colour), (EMPTY * (BAR - filled), "bright_black"), f" {figure} allocated"
+    )
 
 
 def allocation_table(ports: Ports, pool: Pool) -> Table:
@@ -84,10 +96,10 @@ def allocation_table(ports: Ports, pool: Pool) -> Table:
     table = Table(
         title=f"allocations of {plain(pool.name)}", title_justify="left", title_style="bold", box=None, pad_edge=False
     )
-    table.add_column("CIDR", style="magenta", no_wrap=True, min_width=18)
-    table.add_column("account", no_wrap=True, min_width=12)
+    table.add_column("CIDR", style="magenta", min_width=18)
+    table.add_column("account", min_width=12)
     for column in ("holder / resource", "since (UTC)", "until (UTC)", "allocation", "description"):
-        table.add_column(column, overflow="ellipsis", no_wrap=True)
+        table.add_column(column)
     plan = current_plan(ports)
     leases = {lease.allocation_id: lease for lease in ports.store.leases(pool.pool_id)}
     for allocation in ports.store.allocations(pool.pool_id):
@@ -96,7 +108,7 @@ def allocation_table(ports: Ports, pool: Pool) -> Table:
             str(allocation.cidr),
             allocation.account or "-",
             Text(plain(" / ".join(part for part in (holder.holder, holder.resource) if part))),
-            _minute(allocation.created),
+            f"{when(allocation.created):%Y-%m-%d %H:%M}",
             _until(leases.get(allocation.allocation_id)),
             allocation.allocation_id,
             Text(plain(allocation.description)),
@@ -108,11 +120,8 @@ def _until(lease: Lease | None) -> Text:
     """Mark what lasts for a time only."""
     if lease is None:
         return Text("-", "dim")
-    return Text(f"{_minute(lease.until)}{' preview' if lease.preview else ''}", "yellow" if lease.preview else "cyan")
-
-
-def _minute(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+    until = f"{when(lease.until):%Y-%m-%d %H:%M:%S}"
+    return Text(f"{until}{' preview' if lease.preview else ''}", "yellow" if lease.preview else "cyan")
 
 
 def plain(text: str) -> str:
@@ -120,7 +129,17 @@ def plain(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
 
-def console(*, stderr: bool = False, width: int = WIDE) -> Console:
-    """Give the terminal; where there is none, lines are wide enough for a log or a pipe."""
+def put(thing: RenderableType, *, stderr: bool = False) -> None:
+    """Print something that is drawn: no line of it is broken, and none ends in spaces."""
+    terminal = console(stderr=stderr)
+    options = terminal.options.update(width=UNBROKEN)
+    for line in terminal.render_lines(thing, options, pad=False):
+        text = Text.assemble(*((part.text, part.style or "") for part in line))
+        text.rstrip()
+        terminal.print(text, soft_wrap=True)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Give the terminal; where there is none, no line is broken, for a log or a pipe."""
     terminal = Console(stderr=stderr, highlight=False)
-    return terminal if terminal.is_terminal else Console(stderr=stderr, highlight=False, width=width)
+    return terminal if terminal.is_terminal else Console(stderr=stderr, highlight=False, width=UNBROKEN)

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ipam.entrypoints.cli.render import plain
+from ipam.entrypoints.cli.render_rows import shown_end
 from ipam.entrypoints.cli.rows import Holder, when
 from ipam.entrypoints.cli.rows.values import pairs
 
@@ -68,7 +69,7 @@ def _about(plan: Plan, block: Block) -> dict[str, str]:
     """Tell the facts of a block by their names."""
     held, cooling = block.allocation, block.cooling
     if cooling is not None:
-        return {"until": f"{_time(cooling.until)} UTC", "was": cooling.allocation_id}
+        return {"until": shown_end(when(cooling.until)), "was": cooling.allocation_id}
     if held is None:
         return {}
     holder = Holder.of(plan, held.owner)
@@ -79,7 +80,7 @@ def _about(plan: Plan, block: Block) -> dict[str, str]:
         facts["stack id"] = holder.holder_id
     facts |= {"since": f"{_time(held.created)} UTC", "by": block.cause}
     if block.lease is not None:
-        facts["held until" if block.lease.preview else "lease ends"] = f"{_time(block.lease.until)} UTC"
+        facts["held until" if block.lease.preview else "lease ends"] = shown_end(when(block.lease.until))
     facts |= {"allocation": held.allocation_id, "for": held.description, "tags": ", ".join(pairs(held.tags))}
     return {name: value for name, value in facts.items() if value}
 

@@ -8,18 +8,22 @@ import shlex
 import sys
 from dataclasses import fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from rich.table import Table
 from rich.text import Text
 
 from ipam.entrypoints.cli.context import Format
-from ipam.entrypoints.cli.render import UNBROKEN, console, plain
+from ipam.entrypoints.cli.render import plain, put
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ipam.entrypoints.cli.rows import Value
+
+
+ENDS: Final = frozenset({"expires", "previous_key_until", "until"})
+"""Fields that say until when something lasts: people are told them to the second."""
 
 
 def show(kind: type[Any], rows: Iterable[Any], columns: Sequence[str], form: Format) -> None:
@@ -38,7 +42,7 @@ def show(kind: type[Any], rows: Iterable[Any], columns: Sequence[str], form: For
         case Format.csv:
             _print_csv(names, rows)
         case _:
-            console(width=UNBROKEN).print(_table(names, rows, columns))
+            put(_table(names, rows, columns))
 
 
 def show_one(rows: Sequence[Any], form: Format) -> None:
@@ -52,8 +56,8 @@ def show_one(rows: Sequence[Any], form: Format) -> None:
         case _:
             grid = Table.grid(padding=(0, 2))
             for name, value in facts.items():
-                grid.add_row(Text(name.replace("_", " "), "dim"), Text(_for_people(value) or "-"))
-            console(width=UNBROKEN).print(grid)
+                grid.add_row(Text(name.replace("_", " "), "dim"), Text(_for_people(name, value) or "-"))
+            put(grid)
 
 
 def _print_json(names: list[str], rows: Iterable[Any]) -> None:
@@ -78,10 +82,10 @@ def _table(names: list[str], rows: Iterable[Any], columns: Sequence[str]) -> Tab
     """Draw a table of some of the fields."""
     table = Table(box=None, pad_edge=False)
     for name in columns:
-        table.add_column(name.replace("_", " "), overflow="fold")
+        table.add_column(name.replace("_", " "))
     for row in rows:
         facts = dict(zip(names, _values(row), strict=True))
-        table.add_row(*(Text(_for_people(facts[name])) for name in columns))
+        table.add_row(*(Text(_for_people(name, facts[name])) for name in columns))
     return table if table.row_count else Text("none", "dim")
 
 
@@ -94,12 +98,20 @@ def _writer() -> Any:
 
 
 def _for_json(value: Value) -> object:
-    return iso(value) if isinstance(value, datetime) else value
+    """Write a value for programs; a text that is empty is one that there is not."""
+    if isinstance(value, datetime):
+        return iso(value)
+    return None if value == "" else value
 
 
 def shown_time(at: datetime | None) -> str:
     """Write a time for people, to the minute; that is UTC."""
     return "" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def shown_end(at: datetime | None) -> str:
+    """Write until when something lasts, for people, to the second: what is over then may be waited for."""
+    return "" if at is None else f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _for_csv(value: Value) -> object:
@@ -111,15 +123,15 @@ def _for_csv(value: Value) -> object:
     return _for_json(value)
 
 
-def _for_people(value: Value) -> str:
-    """Write a value short and without what a terminal would obey."""
+def _for_people(name: str, value: Value) -> str:
+    """Write a value short and without what a terminal would obey; the field's name says how exactly."""
     match value:
         case None:
             return ""
         case bool():
             return "yes" if value else "no"
         case datetime():
-            return f"{value:%Y-%m-%d %H:%M}"
+            return f"{value:%Y-%m-%d %H:%M:%S}" if name in ENDS else f"{value:%Y-%m-%d %H:%M}"
         case tuple():
             return ", ".join(value)
         case int():

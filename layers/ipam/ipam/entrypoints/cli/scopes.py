@@ -48,7 +48,9 @@ def create(  # noqa: PLR0913 - each is an option
     name: str,
     *,
     scope_type: Annotated[ScopeKind, typer.Option("--type")] = ScopeKind.private,
-    description: str = "",
+    description: Annotated[
+        str, typer.Option(metavar="TEXT", parser=words.description, help="What it is for, in words.")
+    ] = "",
     tags: Tags = None,
     output: Output = None,
 ) -> None:
@@ -80,7 +82,9 @@ def edit(  # noqa: PLR0913 - each is an option
     scope: Name,
     *,
     name: Annotated[str | None, typer.Option(help="Another name.")] = None,
-    description: Annotated[str | None, typer.Option(help="Other words.")] = None,
+    description: Annotated[
+        str | None, typer.Option(metavar="TEXT", parser=words.description, help="Other words.")
+    ] = None,
     tags: Tags = None,
     cleared: Annotated[
         list[Part] | None, typer.Option("--clear", help="Take this away, before what else is said.")

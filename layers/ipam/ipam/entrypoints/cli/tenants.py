@@ -17,16 +17,19 @@ from ipam.entrypoints.cli.ask import ask, say
 from ipam.entrypoints.cli.context import Format, Output, Yes
 from ipam.entrypoints.cli.progress import watching
 from ipam.entrypoints.cli.refusals import RefusedError
-from ipam.entrypoints.cli.render_rows import show, show_one, shown_time
+from ipam.entrypoints.cli.render_rows import show, show_one, shown_end
 from ipam.entrypoints.cli.rows import AccountRow, KeyRow, TenantRow
 from ipam.entrypoints.cli.rows.values import when, when_if
 from ipam.services.plan import current_plan
 from ipam.services.tenancy import add_tenant, remove_tenant, rotate_key
-from ipam.services.tenants import accounts, held_by
+from ipam.services.tenants import accounts, held_by, ways_in
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ipam.domain.plan import Plan
     from ipam.domain.tenant import Tenant
-    from ipam.services.ports import Ports
+    from ipam.services.ports import Ports, RegionAliases
 
 COLUMNS: Final = (
     *("account", "name", "standing", "key_generation"),
@@ -50,9 +53,14 @@ def add(  # noqa: PLR0913 - each is an option
     unit: Annotated[
         str | None, typer.Option(metavar="OU", parser=words.unit, help="Its organisational unit, for people to know.")
     ] = None,
-    max_allocations: Annotated[int | None, typer.Option(min=0, help="Allocations that it may hold of a pool.")] = None,
+    max_allocations: Annotated[
+        int | None, typer.Option(metavar="NUMBER", parser=words.number, help="Allocations that it may hold of a pool.")
+    ] = None,
     max_units: Annotated[
-        int | None, typer.Option(min=0, help="IPv4 addresses, or IPv6 /64, that it may hold of a pool.")
+        int | None,
+        typer.Option(
+            metavar="NUMBER", parser=words.number, help="IPv4 addresses, or IPv6 /64, that it may hold of a pool."
+        ),
     ] = None,
     pool: Annotated[
         str | None,
@@ -61,7 +69,7 @@ def add(  # noqa: PLR0913 - each is an option
     no_quota: Annotated[bool, typer.Option("--no-quota", help="No limits of its own: what the pool says.")] = False,
     output: Output = None,
 ) -> None:
-    """Let an account order, or change what is said of it. Prints the ServiceToken that its stacks name.
+    """Let an account order, or change what is said of it. Prints the ServiceToken that its stacks name, one a Region.
 
     Its limits stand in the place of a pool's own, above or below them. Doing it again finishes what was interrupted.
     """
@@ -94,12 +102,17 @@ def add(  # noqa: PLR0913 - each is an option
 
 @app.command("remove")
 def remove(context: typer.Context, account: Account, *, yes: Yes = False, output: Output = None) -> None:
-    """Let an account order no more, and forget it as soon as it holds nothing. Asks first.
+    """Let an account order no more, and shut it out as soon as it holds nothing. Asks first.
 
-    What it holds it can give back all the while. Waits up to a minute, for orders that are on their way to end.
+    What it holds it can give back all the while. Waits up to a minute, for orders that are on their way to end. Let in
+    again, it has another key and no limits of its own.
     """
     ports = shared.ports()
-    tenant = _tenant(ports, account)
+    tenant = current_plan(ports).tenants.get(account)
+    if tenant is None:
+        raise RefusedError(
+            f"Account {account} is no tenant: there is nothing to remove. `ipam tenant list` lists them."
+        )
     named = f" ({tenant.name})" if tenant.name else ""
     ask(f"Account {account}{named} will order nothing more. Remove it?", yes=yes)
     try:
@@ -114,27 +127,38 @@ def remove(context: typer.Context, account: Account, *, yes: Yes = False, output
     if form is Format.table:
         print(account)
     else:
-        show_one([AccountRow.of(replace(tenant, standing="leaving"), "")], form)
+        show_one([AccountRow.of(tenant.removed(), ())], form)
 
 
 @app.command("list")
-def list_all(context: typer.Context, output: Output = None) -> None:
+def list_all(
+    context: typer.Context,
+    *,
+    everyone: Annotated[bool, typer.Option("--all", help="Also those that were removed.")] = False,
+    output: Output = None,
+) -> None:
     """List tenants, and accounts that hold something without being one, with what each has of each pool."""
     ports = shared.ports()
     plan = current_plan(ports)
     with watching("reading") as watch:
-        found = sorted({*accounts(ports, plan, watch), *plan.tenants})
-    rows = (row for account in found for row in TenantRow.all_of(plan, account, held_by(ports, plan, account)))
+        found = sorted({*accounts(ports, plan, watch), *plan.tenants, *(plan.removed if everyone else ())})
+    ways = ways_in(ports)
+    rows = (row for account in found for row in _rows(ports, plan, account, ways))
     show(TenantRow, rows, COLUMNS, shared.chosen(context, output))
 
 
 @app.command("show")
 def show_account(context: typer.Context, account: Account, output: Output = None) -> None:
-    """Show what an account has of each pool, and may have at most. Units are IPv4 addresses, or IPv6 /64."""
+    """Show what an account has of each pool, and may have at most. Units are IPv4 addresses, or IPv6 /64.
+
+    Of a tenant it also tells the ServiceTokens, one a Region.
+    """
     ports = shared.ports()
-    plan = current_plan(ports)
-    rows = TenantRow.all_of(plan, account, held_by(ports, plan, account))
-    show(TenantRow, rows, COLUMNS, shared.chosen(context, output))
+    rows = _rows(ports, current_plan(ports), account, ways_in(ports))
+    form = shared.chosen(context, output)
+    show(TenantRow, rows, COLUMNS, form)
+    for token in rows[0].service_tokens if rows and form is Format.table else ():
+        say(f"ServiceToken {token}")
 
 
 @app.command("key")
@@ -144,7 +168,7 @@ def key(context: typer.Context, account: Account, output: Output = None) -> None
 
 
 @app.command("rotate")
-def rotate(
+def rotate(  # noqa: PLR0913 - each is an option
     context: typer.Context,
     account: Account,
     *,
@@ -157,22 +181,27 @@ def rotate(
     no_grace: Annotated[
         bool, typer.Option("--no-grace", help="No other key is good from now on: for one that got out.")
     ] = False,
+    yes: Yes = False,
     output: Output = None,
 ) -> None:
     """Give a tenant a new key, and print it: a secret, to be handed to that account only.
 
-    Stacks show the key when they are made or changed; what they hold they can give back with any.
+    Stacks show the key when they are made or changed; what they hold they can give back with any. With --no-grace it
+    asks first: stacks that have the key before can then be neither made nor changed.
     """
     if no_grace and grace is not None:
         raise typer.BadParameter("it stands alone", param_hint="--no-grace")
     # First of all: a key that cannot be printed is not made.
     master_key = _master_key()
     ports = shared.ports()
+    if no_grace:
+        _tenant(ports, account)
+        ask(f"Every key that account {account} has now ends at once. Give it another one?", yes=yes)
     seconds = 0 if no_grace else grace or GRACE
     tenant = rotate_key(ports, account, seconds, shared.cause())
     _print_key(context, output, tenant, master_key)
     until = tenant.previous_until
-    say("No other key is good." if until is None else f"The key before is good until {shown_time(when(until))}.")
+    say("No other key is good." if until is None else f"The key before is good until {shown_end(when(until))}.")
 
 
 def _changed(quota: Quota, max_allocations: int | None, max_units: int | None) -> Quota:
@@ -197,11 +226,21 @@ def _tenant(ports: Ports, account: str) -> Tenant:
 
 def _tell(context: typer.Context, output: Format | None, ports: Ports, tenant: Tenant) -> None:
     """Print what a tenant is now."""
-    form, token = shared.chosen(context, output), ports.aliases.service_token(tenant.account)
+    form, tokens = shared.chosen(context, output), _tokens(tenant.account, ways_in(ports))
     if form is Format.table:
-        print(token or tenant.account)
+        print("\n".join(tokens or (tenant.account,)))
     else:
-        show_one([AccountRow.of(tenant, token)], form)
+        show_one([AccountRow.of(tenant, tokens)], form)
+
+
+def _rows(ports: Ports, plan: Plan, account: str, ways: Sequence[RegionAliases]) -> list[TenantRow]:
+    """Describe an account."""
+    return TenantRow.all_of(plan, account, held_by(ports, plan, account), _tokens(account, ways))
+
+
+def _tokens(account: str, ways: Sequence[RegionAliases]) -> tuple[str, ...]:
+    """Give what an account's stacks have to name, one a Region."""
+    return tuple(region.service_token(account) for region in ways)
 
 
 def _master_key() -> bytes:

@@ -7,14 +7,29 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from ipam.domain.cidr import Cidr
+from ipam.entrypoints import properties
+from ipam.entrypoints.errors import InvalidPropertyError
+from ipam.entrypoints.properties import MAX_TAG_KEY, MAX_TAG_VALUE, MAX_TAGS, MAX_TEXT
+
 if TYPE_CHECKING:
     from ipam.domain.pool import Tag
 
 SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
 MAX_DURATION: Final = 10 * 365 * 24 * 3600
 
+MAX_NUMBER: Final = 10**18
+"""What a person may count up to: the table has room for more."""
+
+MAX_NETMASK: Final = 128
+
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,18}")
+_LENGTH: Final = re.compile(r"/?([0-9]{1,3})")
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,9})([smhdw]?)")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_ADDRESS: Final = re.compile(r"[0-9]+[.][0-9.]*(/[0-9]*)?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(/[0-9]*)?|[0-9]+/[0-9]+")
+"""What looks like an address or a block, right or wrong; a name may look like that as little as possible."""
+
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _PRINCIPAL: Final = re.compile(r"[0-9]{12}|(ou|r|o)-[a-z0-9-]{4,68}")
 """Forms of ids (AWS Organizations API reference, "Organization", "Root", "OrganizationalUnit")."""
@@ -24,6 +39,29 @@ _UNIT: Final = re.compile(r"(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32})?")
 
 _VPC: Final = re.compile(r"vpc-[0-9a-f]{8,17}")
 _VPC_IPAM_POOL: Final = re.compile(r"ipam-pool-[0-9a-f]{8,32}")
+
+
+def number(text: str) -> int:
+    """Read how many there may be of something."""
+    if _NUMBER.fullmatch(text) is None or int(text) > MAX_NUMBER:
+        raise typer.BadParameter(f"{text!r} is not a whole number from 0")
+    return int(text)
+
+
+def netmask_length(text: str) -> int:
+    """Read a netmask length, with or without its slash."""
+    read = _LENGTH.fullmatch(text)
+    if read is None or int(read[1]) > MAX_NETMASK:
+        raise typer.BadParameter(f"{text!r} is no netmask length. Write one such as 24.")
+    return int(read[1])
+
+
+def description(text: str) -> str:
+    """Read what somebody says of something: what a stack may say too, and what an import takes."""
+    try:
+        return properties.text({"description": text}, "description", MAX_TEXT, lines=True) or ""
+    except InvalidPropertyError as error:
+        raise typer.BadParameter(f"{error.shown}: {error.why}. {error.remedy}.") from None
 
 
 def duration(text: str) -> int:
@@ -47,6 +85,8 @@ def tags(given: list[str] | None, option: str) -> tuple[Tag, ...]:
     twice = next((key for place, (key, _) in enumerate(read) if key in dict(read[:place])), None)
     if twice is not None:
         raise typer.BadParameter(f"the key {twice!r} is said twice", param_hint=option)
+    if len(read) > MAX_TAGS:
+        raise typer.BadParameter(f"there are {len(read)}; at most {MAX_TAGS} may be", param_hint=option)
     return tuple(sorted(read))
 
 
@@ -59,6 +99,9 @@ def _tag(text: str, option: str) -> Tag:
     key, equals, value = text.partition("=")
     if not key or not equals or not text.isprintable():
         raise typer.BadParameter(f"{text!r} is no tag. Write KEY=VALUE.", param_hint=option)
+    if len(key) > MAX_TAG_KEY or len(value) > MAX_TAG_VALUE:
+        limits = f"a key has at most {MAX_TAG_KEY} characters, a value {MAX_TAG_VALUE}"
+        raise typer.BadParameter(f"{properties.shown(text)} is too long: {limits}", param_hint=option)
     return key, value
 
 
@@ -74,6 +117,17 @@ def account(text: str) -> str:
     if not is_account(text):
         raise typer.BadParameter(f"{text!r} is not an AWS account id of twelve digits")
     return text
+
+
+def block(text: str) -> Cidr | None:
+    """Read an address, which is the smallest block, or a block; None if the word has the form of neither.
+
+    Raises:
+        MalformedCidrError: it has the form of one, but is none.
+    """
+    if _ADDRESS.fullmatch(text) is None:
+        return None
+    return Cidr.parse(text if "/" in text else f"{text}/{128 if ':' in text else 32}")
 
 
 def is_account(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ipam import bootstrap
@@ -12,6 +13,7 @@ from ipam.entrypoints.cn_cidr.properties import DELETE, GET, SECRET_PROPERTIES
 from ipam.entrypoints.delivery import HttpsDelivery
 from ipam.entrypoints.logs import make_logger
 from ipam.entrypoints.provider import Provider
+from ipam.services.attempts import note_attempt
 from ipam.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,8 +49,10 @@ def provider(settings: Settings, collaborators: Collaborators) -> Provider:
         ports.clock,
         collaborators.deliver,
         collaborators.logger,
+        partial(note_attempt, ports),
         SECRET_PROPERTIES,
         ports.happenings,
+        ports.networks,
     )
 
 

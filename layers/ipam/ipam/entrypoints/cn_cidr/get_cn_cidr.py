@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from ipam.domain.errors import NoSuchPoolError
+from ipam.domain.errors import NoSuchPoolError, PermanentError
 from ipam.domain.free_space import pack
 from ipam.domain.ids import is_allocation_id
-from ipam.domain.owner import OwnerKey
+from ipam.domain.owner import OwnerKey, digest
 from ipam.domain.preview import Token
-from ipam.entrypoints.answers import Answer, fitted, room, unmade_id
+from ipam.entrypoints.answers import Answer, ends_up_to, fitted, room, unmade_id
 from ipam.entrypoints.cn_cidr import dates
 from ipam.entrypoints.cn_cidr.order import order
 from ipam.entrypoints.explanations import explanation
@@ -26,9 +26,10 @@ from ipam.services.release import ReleaseRequest, abandon, release
 from ipam.services.revise import revise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ipam.domain.owner import Grant
+    from ipam.domain.plan import Ask
     from ipam.entrypoints.answers import Outcome
     from ipam.entrypoints.cn_cidr.order import Order
     from ipam.entrypoints.events import Request
@@ -62,18 +63,9 @@ class GetCnCidr:
         return self._answer(request, outcome, revised.grant, wanted.subnets)
 
     def delete(self, request: Request) -> Answer:
-        """Release what CloudFormation names by our id; with any other id, only what it never learned of.
-
-        Our ids cannot be guessed, so one that is right is proof enough. Any other proves nothing, and what to release
-        is found by names that others may know: so it waits until S3 has taken the answer, which it does for none but
-        CloudFormation's own signature.
-        """
-        held = request.physical_resource_id
-        releasing = ReleaseRequest(_owner(request), self._account, request.requested, request.cause)
-        if is_allocation_id(held):
-            outcome = release(self._ports, releasing, held, self._deadline)
-            return Answer(outcome, held, facts={"allocation_id": held})
-        return Answer("nothing-to-release", held, afterwards=lambda: abandon(self._ports, releasing, self._deadline))
+        """Release what CloudFormation names by our id; with any other id, only what it never learned of."""
+        asked = lambda: order(request.properties, request.region).ask  # noqa: E731
+        return end_allocation(self._ports, request, self._account, self._deadline, asked)
 
     def failed_id(self, request: Request) -> str:
         """Name the resource in a refusal: an Update leaves the id as it was."""
@@ -92,6 +84,7 @@ class GetCnCidr:
             cause=request.cause,
             held=request.physical_resource_id,
             by_tenant=True,
+            replaceable=wanted.replaceable,
             waiting=waiting(request),
         )
 
@@ -110,6 +103,38 @@ class GetCnCidr:
             return current_space(self._ports, grant.pool_id).name
         except NoSuchPoolError:
             return grant.pool_id
+
+
+def end_allocation(
+    ports: Ports, request: Request, account: str, deadline: Deadline, asked: Callable[[], Ask]
+) -> Answer:
+    """Release what CloudFormation names by our id; with any other id, only what it never learned of.
+
+    Our ids cannot be guessed, so one that is right is proof enough. Any other proves nothing, and what to release is
+    found by names that others may know: so it waits until S3 has taken the answer, which it does for none but
+    CloudFormation's own signature.
+
+    Args:
+        ports: the collaborators.
+        request: the Delete.
+        account: whose it is.
+        deadline: ends the work before a commit that could not be answered.
+        asked: tells what its resource asked for.
+    """
+    held, owner = request.physical_resource_id, _owner(request)
+    if is_allocation_id(held):
+        releasing = ReleaseRequest(owner, account, request.requested, request.cause)
+        return Answer(release(ports, releasing, held, deadline), held, facts={"allocation_id": held})
+    ending = ReleaseRequest(owner, account, ends_up_to(request), request.cause)
+    return Answer("nothing-to-release", held, afterwards=lambda: abandon(ports, ending, _name(asked), deadline))
+
+
+def _name(asked: Callable[[], Ask]) -> str:
+    """Name what a resource asked for; "" for what cannot be served, which was given nothing."""
+    try:
+        return digest(asked())
+    except PermanentError:
+        return ""
 
 
 def _owner(request: Request) -> OwnerKey:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ipam.domain import ids
 from ipam.domain.cidr import WIDTHS, Cidr, Family
-from ipam.domain.errors import SubnetsDoNotFitError
 from ipam.domain.free_space import pack
 from ipam.domain.plan import Ask
 from ipam.domain.preview import Token, read_token
@@ -51,6 +50,7 @@ GET_PROPERTIES: Final = (
     "Preview",
     "PreviewSeconds",
     "PreviewToken",
+    "Replaceable",
     "SubnetMasks",
     "Tags",
 )
@@ -82,6 +82,7 @@ class Order:
         tags: those of the resource; no part of what is asked for.
         preview_seconds: how long a preview is held; 0 if none is asked for.
         subnets: netmask lengths of the subnets to be laid out in the block.
+        replaceable: whether an Update may get another block; no part of what is asked for.
     """
 
     ask: Ask
@@ -89,6 +90,7 @@ class Order:
     tags: tuple[Tag, ...]
     preview_seconds: int
     subnets: tuple[int, ...]
+    replaceable: bool = True
 
 
 def order(values: Mapping[str, Any], region: str) -> Order:
@@ -100,6 +102,7 @@ def order(values: Mapping[str, Any], region: str) -> Order:
 
     Raises:
         InvalidPropertyError: a property has a value that cannot be served.
+        SubnetsDoNotFitError: the block that is asked for has no room for its subnets.
         UnknownPropertyError: there is no such property.
     """
     refuse_unknown(GET, values, GET_PROPERTIES)
@@ -128,7 +131,8 @@ def order(values: Mapping[str, Any], region: str) -> Order:
     _refuse_no_room(ask)
     description = text(values, "Description", MAX_TEXT, lines=True) or ""
     tags = read_tags(values, "Tags", MAX_TAGS)
-    return Order(ask, description, tags, _preview_seconds(values, ask), _subnets(values, ask, known))
+    replaceable = choice(values, "Replaceable", ("true", "false")) != "false"
+    return Order(ask, description, tags, _preview_seconds(values, ask), _subnets(values, ask, known), replaceable)
 
 
 def _token(values: Mapping[str, Any]) -> Token | None:
@@ -235,13 +239,5 @@ def _subnets(values: Mapping[str, Any], ask: Ask, known: Cidr | None) -> tuple[i
         raise InvalidPropertyError(
             "SubnetMasks", "", "whether they fit depends on the pool's default", "Add CnCidrMask, or Cidr"
         )
-    try:
-        pack(Cidr(ask.family, 0, length), lengths)
-    except SubnetsDoNotFitError:
-        raise InvalidPropertyError(
-            "SubnetMasks",
-            shown(",".join(str(each) for each in lengths)),
-            f"together they are larger than a /{length}",
-            "Ask for fewer or smaller subnets, or a larger CnCidrMask block",
-        ) from None
+    pack(Cidr(ask.family, 0, length), lengths)
     return lengths

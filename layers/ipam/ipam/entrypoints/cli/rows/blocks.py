@@ -159,7 +159,7 @@ class FoundRow:
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """An audit record."""
+    """An audit record: `subject` is the pool or scope, stack or account that it is kept with."""
 
     at: datetime
     event: str
@@ -171,6 +171,8 @@ class HistoryRow:
     cause: str
     allocation_id: str
     holder_id: str | None
+    note: str
+    subject: str
 
     @classmethod
     def of(cls, plan: Plan, record: AuditRecord) -> HistoryRow:
@@ -187,7 +189,15 @@ class HistoryRow:
             record.cause,
             record.allocation_id,
             None if who is None else who.holder_id,
+            record.note,
+            _name(plan, record.subject),
         )
+
+
+def _name(plan: Plan, subject: str) -> str:
+    """Name whose record it is; what is no pool or scope, or is gone, goes by its id."""
+    space = plan.pools.get(subject) or plan.scopes.get(subject)
+    return subject if space is None else space.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OrphanRow:
-    """A block, whose it was, since when it is known to be an orphan, and why."""
+    """A block, whose it was, since when it is known to be an orphan, why, and what uses it, where that was asked."""
 
     cidr: str
     pool: str
@@ -26,13 +26,14 @@ class OrphanRow:
     resource: str
     since: datetime | None
     why: str | None
+    used_by: str
     allocation_id: str
     holder_id: str
     pool_id: str
     description: str
 
     @classmethod
-    def of(cls, plan: Plan, held: Allocation) -> OrphanRow:
+    def of(cls, plan: Plan, held: Allocation, used_by: str = "") -> OrphanRow:
         """Describe an orphan."""
         holder = Holder.of(plan, held.owner)
         return cls(
@@ -43,6 +44,7 @@ class OrphanRow:
             holder.resource,
             when_if(held.orphan.since if held.orphan else None),
             held.orphan.why if held.orphan else None,
+            used_by,
             held.allocation_id,
             holder.holder_id,
             held.pool_id,

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class TenantRow:
     """What an account holds of a pool, and how much of it it may; of a tenant that holds nothing, only that it is one.
 
-    The limits are those that count: the tenant's own, or else the pool's. Of an account that is no tenant, but holds
-    something, nothing stands behind `pool_id`.
+    The limits are those that count: the tenant's own, or else the pool's. Of an account that never was a tenant, but
+    holds something, nothing stands behind `pool_id`.
     """
 
     account: str
@@ -34,24 +34,30 @@ class TenantRow:
     unit: str
     standing: str | None
     key_generation: int | None
+    service_tokens: tuple[str, ...]
 
     @classmethod
-    def all_of(cls, plan: Plan, account: str, held: list[ChangeQuota]) -> list[TenantRow]:
-        """Describe an account: a row for each pool that it holds something of, or has a quota of its own for."""
-        tenant = plan.tenants.get(account)
+    def all_of(cls, plan: Plan, account: str, held: list[ChangeQuota], tokens: tuple[str, ...]) -> list[TenantRow]:
+        """Describe an account: a row for each pool that it holds something of, or has a quota of its own for.
+
+        The tokens, one a Region, are those of every account that is a tenant.
+        """
+        tenant = _known(plan, account)
         counts = {count.pool_id: count for count in held}
         own = [] if tenant is None else [pool_id for pool_id, _ in tenant.quotas if pool_id in plan.pools]
         pool_ids = sorted(counts.keys() | own, key=lambda pool_id: _pool_name(plan, pool_id))
-        rows = [cls._of(plan, account, pool_id, counts) for pool_id in pool_ids]
-        return rows or ([] if tenant is None else [cls._of(plan, account, None, {})])
+        tokens = tokens if account in plan.tenants else ()
+        rows = [cls._of(plan, account, pool_id, counts.get(pool_id), tokens) for pool_id in pool_ids]
+        return rows or ([] if tenant is None else [cls._of(plan, account, None, None, tokens)])
 
     @classmethod
-    def _of(cls, plan: Plan, account: str, pool_id: str | None, counts: dict[str, ChangeQuota]) -> TenantRow:
-        tenant = plan.tenants.get(account)
+    def _of(
+        cls, plan: Plan, account: str, pool_id: str | None, count: ChangeQuota | None, tokens: tuple[str, ...]
+    ) -> TenantRow:
+        tenant = _known(plan, account)
         quota = tenant.quota("") if tenant and not pool_id else None
         if pool_id in plan.pools:
             quota = plan.space_for(pool_id, account).quota
-        count = counts.get(pool_id or "")
         return cls(
             account,
             None if pool_id is None else _pool_name(plan, pool_id),
@@ -64,7 +70,13 @@ class TenantRow:
             tenant.unit if tenant else "",
             tenant.standing if tenant else None,
             tenant.generation if tenant else None,
+            tokens,
         )
+
+
+def _known(plan: Plan, account: str) -> Tenant | None:
+    """Find a tenant, or one that was removed."""
+    return plan.tenants.get(account) or plan.removed.get(account)
 
 
 def _pool_name(plan: Plan, pool_id: str) -> str:
@@ -74,7 +86,10 @@ def _pool_name(plan: Plan, pool_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """A tenant as it is now, or was last, with what its stacks have to name as their `ServiceToken`."""
+    """A tenant as it is now, or was last, with what its stacks have to name as their `ServiceToken`.
+
+    `service_token` is that of the home Region; `service_tokens` are those of all, each of which names its Region.
+    """
 
     account: str
     name: str
@@ -84,10 +99,11 @@ class AccountRow:
     previous_key_until: datetime | None
     created: datetime
     service_token: str | None
+    service_tokens: tuple[str, ...]
 
     @classmethod
-    def of(cls, tenant: Tenant, service_token: str) -> AccountRow:
-        """Describe a tenant."""
+    def of(cls, tenant: Tenant, service_tokens: tuple[str, ...]) -> AccountRow:
+        """Describe a tenant, with its tokens of all Regions, the home Region's first."""
         return cls(
             tenant.account,
             tenant.name,
@@ -96,7 +112,8 @@ class AccountRow:
             tenant.generation,
             when_if(tenant.previous_until),
             when(tenant.created),
-            service_token or None,
+            next(iter(service_tokens), None),
+            service_tokens,
         )
 
 
