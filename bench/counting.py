@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sortedcontainers import SortedDict
 
 from ipam.adapters.dynamodb import keys
-from ipam.adapters.memory import MemoryStore
-from ipam.services.ports import Conflict
+from ipam.adapters.memory.store import MemoryStore
+from ipam.services.ports.store import Conflict
 
 if TYPE_CHECKING:
     from bench.layouts import Layout

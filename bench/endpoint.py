@@ -23,7 +23,7 @@ from sortedcontainers import SortedDict
 
 from bench.counting import Counts, is_block
 from ipam.adapters.aws import client as aws_client
-from ipam.adapters.dynamodb import items, keys
+from ipam.adapters.dynamodb import attributes, block_items, keys
 from ipam.domain.allocation import Allocation
 from ipam.domain.cidr import Cidr
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.layouts import Layout
-    from ipam.adapters.dynamodb.items import Item
+    from ipam.adapters.dynamodb.attributes import Item
 
 TABLE: Final = "bench"
 NOBODY: Final = "nobody"
@@ -123,7 +123,7 @@ class Endpoint:
                 continue
             item = self._item(partition, sort)
             found.append(item)
-            read += items.size(item)
+            read += attributes.size(item)
             if len(found) == body.get("Limit") or read >= PAGE:
                 answer["LastEvaluatedKey"] = {"PK": item["PK"], "SK": item["SK"]}
                 break
@@ -135,7 +135,7 @@ class Endpoint:
         """Read one item."""
         partition, sort = _key(body["Key"])
         item = self._item(partition, sort)
-        self._count_read(partition, items.size(item) if item else 0, consistent=body.get("ConsistentRead", False))
+        self._count_read(partition, attributes.size(item) if item else 0, consistent=body.get("ConsistentRead", False))
         return {"Item": item} if item else {}
 
     def _batch_get_item(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class Endpoint:
             item = self._item(partition, sort)
             if item:
                 found.append(item)
-            units += _read_units(items.size(item) if item else 0, consistent=asked.get("ConsistentRead", False))
+            units += _read_units(attributes.size(item) if item else 0, consistent=asked.get("ConsistentRead", False))
         self.counts += Counts(1, units)
         return {"Responses": {TABLE: found}, "UnprocessedKeys": {}}
 
@@ -183,7 +183,7 @@ class Endpoint:
         stored = None if rows is None else rows.get(sort)
         if isinstance(stored, Cidr):
             return {"PK": {"S": partition}, "SK": {"S": sort}}
-        return items.from_allocation(stored) if isinstance(stored, Allocation) else stored
+        return block_items.from_allocation(stored) if isinstance(stored, Allocation) else stored
 
     def _count_read(self, partition: str | None, read: int, *, consistent: bool) -> None:
         units = _read_units(read, consistent=consistent)
@@ -199,7 +199,7 @@ class _Write:
         self.key = _key(write.get("Key") or write["Item"])
         self.before: Item | None = endpoint._item(*self.key)  # noqa: SLF001 - the endpoint's own part
         self.after: Item | None = self._after(kind)
-        size = max(items.size(item) if item else 0 for item in (self.before, self.after))
+        size = max(attributes.size(item) if item else 0 for item in (self.before, self.after))
         self.units = 2 * max(1, math.ceil(size / WRITE_UNIT))
 
     def _after(self, kind: str) -> Any:

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bench.endpoint import TABLE
 from ipam.adapters.dynamodb.writes import Writes
-from ipam.services.ports import Conflict, Refusal
+from ipam.services.ports.store import Conflict, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from ipam.domain.change import Change
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
 
 T = TypeVar("T")
 

@@ -12,20 +12,20 @@ from ipam.domain.plan import Ask
 from ipam.domain.pool import AllocationRules
 from ipam.services.allocate import allocate
 from ipam.services.memory import Memory
-from ipam.services.order import AllocateRequest
 from ipam.services.plan import current_plan
 from ipam.services.pools import NewPool, create_pool
 from ipam.services.ports import NoDeadline, Ports
 from ipam.services.provision import provision
 from ipam.services.reclaim import reclaim
 from ipam.services.release import ReleaseRequest, release, release_in_stack
+from ipam.services.request import AllocateRequest
 from ipam.services.scopes import create_scope
 from ipam.services.verify import verify
 
 if TYPE_CHECKING:
     from ipam.domain.cidr import Cidr
     from ipam.domain.owner import OwnerRecord
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
 
 Temper = Literal["warm", "cold", "announced"]
 

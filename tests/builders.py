@@ -6,18 +6,18 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ipam.adapters.memory import MemoryStore
+from ipam.adapters.memory.store import MemoryStore
 from ipam.domain.cidr import Cidr
 from ipam.domain.owner import Claim, Grant, OwnerKey, digest
 from ipam.domain.plan import Ask
 from ipam.services.allocate import allocate
 from ipam.services.memory import Memory
-from ipam.services.order import Allocated, AllocateRequest
 from ipam.services.pools import NewPool, create_pool
 from ipam.services.ports import NoDeadline, Ports
 from ipam.services.provision import provision
 from ipam.services.reclaim import reclaim
 from ipam.services.release import Outcome, ReleaseRequest, abandon, release, release_in_stack
+from ipam.services.request import Allocated, AllocateRequest
 from ipam.services.revise import revise
 from ipam.services.scopes import create_scope
 from ipam.services.tenancy import add_tenant
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from ipam.domain.owner import OwnerRecord
     from ipam.domain.pool import AllocationType, Pool
     from ipam.domain.tenant import Tenant
-    from ipam.services.ports import Deadline, Store
+    from ipam.services.ports import Deadline
+    from ipam.services.ports.store import Store
 
 NOON = 1_800_000_000_000
 """When the tests begin, milliseconds of the epoch."""

@@ -16,7 +16,7 @@ from tests.interleaving import Client, Turnstile
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
     from tests.interleaving import Scene
 
 

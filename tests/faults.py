@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ipam.domain.errors import StoreUnavailableError
 from ipam.domain.plan import Plan
-from ipam.services.ports import Conflict, Refusal
+from ipam.services.ports.store import Conflict, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ipam.domain.change import Change
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
 
 Fault = Literal["none", "busy", "lost-before", "lost-after"]
 """What befalls a commit: nothing; refused as busy; no answer and not done; done, but no answer."""

@@ -16,7 +16,7 @@ from tests.faults import Around
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
 
 PATIENCE = 30
 """Seconds after which a client that neither calls the store nor ends is a failure."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ipam.domain.owner import Grant
     from ipam.domain.plan import Plan
     from ipam.domain.pool import Space
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
 
 ALL = 1_000_000
 """More cooling blocks than any test has."""

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ipam.domain.preview import Token
-from ipam.services.order import Waiting
+from ipam.services.request import Waiting
 from tests.builders import blocks
 
 if TYPE_CHECKING:
     from ipam.domain.owner import Grant
     from ipam.domain.pool import Tag
-    from ipam.services.order import AllocateRequest
+    from ipam.services.request import AllocateRequest
     from tests.builders import Desk
 
 HOUR = 3600

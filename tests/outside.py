@@ -14,7 +14,7 @@ from ipam.domain.stack import StackId
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ipam.services.ports import Happening, Standing
+    from ipam.services.ports.outside import Happening, Standing
 
 
 class Chart:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ipam.domain.pool import Pool
-    from ipam.services.ports import Store, VpcIpam
+    from ipam.services.ports.outside import VpcIpam
+    from ipam.services.ports.store import Store
     from ipam.services.upkeep import Report
 
 Fault = Literal["none", "throttled", "lost-before", "lost-after", "refused"]

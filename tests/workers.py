@@ -13,10 +13,10 @@ from ipam.domain.cidr import Cidr
 from ipam.domain.errors import IpamError, TemporaryError
 from ipam.services.allocate import allocate
 from ipam.services.memory import Memory
-from ipam.services.order import Allocated, AllocateRequest
 from ipam.services.ports import NoDeadline, Ports
 from ipam.services.reclaim import reclaim
 from ipam.services.release import ReleaseRequest, abandon, release
+from ipam.services.request import Allocated, AllocateRequest
 from tests.engine import client
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from ipam.domain.pool import SourceResource
 from ipam.entrypoints.errors import UnansweredError, UndeliveredError
 from ipam.services.deprovision import deprovision
 from ipam.services.divide import divide
-from ipam.services.order import AllocateRequest
 from ipam.services.pools import NewPool, edit_pool
 from ipam.services.ports import NoDeadline
+from ipam.services.request import AllocateRequest
 from ipam.services.upkeep import keep_up
 from tests.builders import REGION
 from tests.faults import Around

@@ -25,11 +25,11 @@ from ipam.services.import_allocations import Outcome, import_allocations
 from ipam.services.import_check import check as check_import
 from ipam.services.import_rows import Row
 from ipam.services.leases import keep_leases
-from ipam.services.order import Waiting
 from ipam.services.orphans import orphans, release_orphan, seek_orphans
 from ipam.services.pending import write_down
 from ipam.services.pools import NewPool, delete_pool, edit_pool
 from ipam.services.release_by_administrator import release_by_administrator
+from ipam.services.request import Waiting
 from ipam.services.settle_cidrs import Holding
 from ipam.services.tenancy import follow_live
 from ipam.services.turns import Turn
@@ -189,7 +189,7 @@ def test_a_vpc_that_could_not_be_deleted_keeps_its_address() -> None:
     check(desk.store)
 
 
-def test_a_failed_deletion_leaves_no_orphan_while_the_stack_has_the_resource() -> None:
+def test_what_a_failed_deletion_has_still_is_shown_and_not_taken() -> None:
     """`release --all` does not take what the stack gives back when it is deleted the next time (0014)."""
     desk = Desk()
     desk.pool(NewPool("vpcs", desk.scope(), locale=REGION), "10.0.0.0/16")
@@ -200,10 +200,10 @@ def test_a_failed_deletion_leaves_no_orphan_while_the_stack_has_the_resource() -
     stacks.resources[STACK, "GetCnCIDR"] = grant.allocation_id
     desk.clock.advance(2 * 24 * 3600)
     seek_orphans(desk.ports, desk.deadline)
-    assert list(orphans(desk.ports, desk.store.plan())) == []
-    held = desk.store.allocation(grant.pool_id, grant.cidr)
-    assert held is not None
-    assert release_orphan(desk.ports, held, "test", desk.deadline) == "held"
+    (held,) = orphans(desk.ports, desk.store.plan())
+    assert held.orphan is not None and held.orphan.why == "deletion-stuck"
+    assert release_orphan(desk.ports, held, "test", desk.deadline) == "deletion-stuck"
+    assert desk.held(grant.pool_id) == ["10.0.0.0/24"]
 
 
 # ------------------------------------------------------------------------------------- another type is another thing

@@ -229,15 +229,35 @@ def test_elsewhere_the_function_is_told_where_home_is(template: dict[str, Any]) 
     assert (home["IPAM_HOME_REGION"], home["IPAM_OTHER_REGIONS"]) == ("", "us-east-1,eu-west-1")
 
 
-def test_another_table_is_live_at_once(template: dict[str, Any]) -> None:
-    """SAM makes no version for a changed parameter; a version that is described by the table is made anew with it."""
-    versions = of_type(template, "AWS::Lambda::Version")
-    described = {
-        name: {Deployed(template, *SHAPES[of]).resolved(each["Properties"]["Description"]) for of in SHAPES}
-        for name, each in versions.items()
+def test_what_the_environment_says_is_live_at_once(template: dict[str, Any]) -> None:
+    """SAM makes no version for a changed parameter; a version that is described by the parameters is made anew.
+
+    Which other Regions there are is read of what was deployed last, and need not be in a version.
+    """
+    region, given = SHAPES["elsewhere"]
+    others = {
+        "HomeRegion": "eu-west-1", "HomeTableName": "another-table", "HomeMasterKeySecretArn": f"{SECRET}-another",
+        "DiscoveryRoleName": "another", "OrganizationsRoleArn": "arn:aws:iam::123456789012:role/another",
+        "ResponseEndpoint": "https://another",
     }
-    assert len(described) == 3
-    assert all(texts == {"Table  ", f"Table {HOME} home-table"} for texts in described.values())
+
+    def said(function: str, **changed: str) -> tuple[str, dict[str, Any]]:
+        deployed = Deployed(template, region, given | changed)
+        resources = template["Resources"]
+        (version,) = (
+            each
+            for each in of_type(template, "AWS::Lambda::Version").values()
+            if each["Properties"]["FunctionName"] == {"Ref": function}
+        )
+        variables = resources[function]["Properties"]["Environment"]["Variables"]
+        return deployed.resolved(version["Properties"]["Description"]), deployed.resolved(variables)
+
+    for function in of_type(template, "AWS::Lambda::Function"):
+        description, environment = said(function)
+        assert len(description) <= 256
+        for name, value in others.items():
+            described, told = said(function, **{name: value})
+            assert told == environment or described != description, (function, name)
 
 
 def test_elsewhere_the_role_reaches_the_home_table_and_secret_and_nothing_else(template: dict[str, Any]) -> None:

@@ -257,6 +257,24 @@ def test_what_reaches_for_anothers_is_refused(stage: Stage, name: str) -> None:
         assert not [secret for secret in SECRETS if secret in repr(record)]
 
 
+@pytest.mark.parametrize("claimed", [TAKEN, UNKNOWN])
+@pytest.mark.parametrize("name", ["update_in_place", "update_replacement"])
+def test_an_update_of_what_is_anothers_gets_something_of_its_own(stage: Stage, name: str, claimed: str) -> None:
+    """A stolen id and a made-up one are answered alike; the victim's stays, and the attempt is noted and counted."""
+    (victims_own,) = stage.desk.store.allocations(stage.vpcs.pool_id)
+    answer = stage.send(own(name, PhysicalResourceId=claimed))
+    assert answer["Status"] == "SUCCESS"
+    assert answer["PhysicalResourceId"] not in {TAKEN, UNKNOWN}
+    held = list(stage.desk.store.allocations(stage.vpcs.pool_id))
+    assert victims_own in held
+    assert {each.account for each in held if each != victims_own} == {HOSTILE}
+    assert stage.outcome == "unverified-update"
+    (record,) = noted(stage)
+    assert (record.account, record.kind) == (HOSTILE, "unverified-update")
+    assert counted(stage) == ["Denied"]
+    check(stage.desk.store)
+
+
 @pytest.mark.parametrize("name", [name for name, (_, outcome) in REFUSED.items() if outcome != "refused"])
 def test_what_cannot_be_answered_is_noted_too(stage: Stage, name: str) -> None:
     """Whoever forges an event has no signature, so S3 does not take its answer: each try leaves its record."""

@@ -11,9 +11,9 @@ import pytest
 from ipam.domain.errors import ApprovalPendingError
 from ipam.domain.pool import AllocationRules
 from ipam.services.approve import Verdict, decide, hand_over, keep_approvals
-from ipam.services.order import Waiting
 from ipam.services.pools import NewPool
 from ipam.services.ports import NoDeadline
+from ipam.services.request import Waiting
 from tests.builders import NOON, REGION, Desk, SeededChance
 from tests.interleaving import explore
 from tests.invariants import check
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ipam.domain.allocation import Approval
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
     from tests.interleaving import Scene
 
     Work = Callable[["Stage", Desk], str]

@@ -10,8 +10,8 @@ from ipam.domain.errors import CidrNotFreeError, PoolExhaustedError
 from ipam.services.import_allocations import Outcome, import_allocations
 from ipam.services.import_check import check
 from ipam.services.import_rows import Row
-from ipam.services.order import Allocated
 from ipam.services.pools import NewPool
+from ipam.services.request import Allocated
 from tests.builders import ACCOUNT, REGION, Desk, SeededChance, block
 from tests.interleaving import explore
 from tests.invariants import check as check_invariants
@@ -19,7 +19,7 @@ from tests.invariants import check as check_invariants
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
     from tests.interleaving import Scene
 
 LIMIT = 20_000

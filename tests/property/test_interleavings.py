@@ -15,8 +15,8 @@ from ipam.domain.errors import (
     SupersededError,
 )
 from ipam.domain.pool import Quota
-from ipam.services.order import Allocated
 from ipam.services.pools import NewPool
+from ipam.services.request import Allocated
 from tests.builders import NOON, REGION, Desk, SeededChance, block, claim
 from tests.interleaving import explore
 from tests.invariants import check
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ipam.domain.owner import Grant
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
     from tests.interleaving import Scene
 
 LIMIT = 6000

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from ipam.domain.owner import Grant
     from ipam.domain.pool import AllocationType
-    from ipam.services.order import AllocateRequest
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
+    from ipam.services.request import AllocateRequest
     from tests.interleaving import Scene
 
     Work = Callable[[Desk], object]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ipam.domain.cidr import Family
     from ipam.domain.owner import Grant
     from ipam.domain.pool import Strategy
-    from ipam.services.order import AllocateRequest
+    from ipam.services.request import AllocateRequest
 
 WHOLE: dict[Family, Cidr] = {4: block("10.0.0.0/26"), 6: block("2001:db8::/122")}
 """Sixty-four addresses: all that is to be searched."""

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ipam.domain.pool import Pool
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
     from tests.faults import Fault
     from tests.interleaving import Scene
 

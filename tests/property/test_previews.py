@@ -12,8 +12,8 @@ from ipam.domain.errors import ApprovalPendingError, TemporaryError
 from ipam.domain.pool import AllocationRules, Quota
 from ipam.services.approve import Verdict, decide
 from ipam.services.leases import keep_leases
-from ipam.services.order import Allocated
 from ipam.services.pools import NewPool
+from ipam.services.request import Allocated
 from tests.builders import REGION, Desk, SeededChance
 from tests.faults import Faulty
 from tests.interleaving import explore
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ipam.domain.owner import Grant
-    from ipam.services.order import AllocateRequest
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
+    from ipam.services.request import AllocateRequest
     from tests.faults import Fault
     from tests.interleaving import Scene
 

@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ipam.adapters.memory import MemoryStore
+from ipam.adapters.memory.store import MemoryStore
 from ipam.domain.cidr import Cidr
 from ipam.domain.errors import (
     CidrNotFreeError,
@@ -26,9 +26,9 @@ from ipam.domain.errors import (
 )
 from ipam.domain.owner import RETURNED_KEPT, SKEW, Grant, digest
 from ipam.domain.pool import Quota, units
-from ipam.services.order import Allocated, AllocateRequest
 from ipam.services.pools import NewPool
 from ipam.services.provision import provision
+from ipam.services.request import Allocated, AllocateRequest
 from tests.builders import ACCOUNT, REGION, Desk, FixedClock, SeededChance, claim
 from tests.faults import Faulty
 from tests.invariants import check

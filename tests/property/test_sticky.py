@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ipam.domain.cidr import Cidr
 from ipam.domain.errors import CidrNotFreeError
-from ipam.services.order import Allocated
+from ipam.services.request import Allocated
 from tests.builders import STACK, Desk
 from tests.interleaving import explore
 from tests.invariants import check

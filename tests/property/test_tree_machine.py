@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ipam.adapters.memory import MemoryStore
+from ipam.adapters.memory.store import MemoryStore
 from ipam.domain.cidr import WIDTHS, Cidr
 from ipam.domain.errors import (
     AllocationRuleError,
@@ -37,12 +37,12 @@ from ipam.domain.owner import digest
 from ipam.domain.pool import AllocationRules, Quota, units
 from ipam.services.deprovision import deprovision
 from ipam.services.leases import MAX_NOTICE, NOTICE_SHARE
-from ipam.services.order import Allocated, AllocateRequest
 from ipam.services.pools import NewPool, create_pool, delete_pool, edit_pool
 from ipam.services.ports import NoDeadline
 from ipam.services.provision import provision
 from ipam.services.release import release
 from ipam.services.release_by_administrator import release_by_administrator
+from ipam.services.request import Allocated, AllocateRequest
 from ipam.services.upkeep import keep_up
 from tests.builders import ACCOUNT, REGION, STACK, Desk, FixedClock, SeededChance
 from tests.faults import Faulty

@@ -24,7 +24,7 @@ from tests.invariants import check
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
     from tests.faults import Fault
     from tests.interleaving import Scene
 

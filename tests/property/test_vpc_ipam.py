@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ipam.domain.errors import PermanentError, TemporaryError
 from ipam.domain.pool import Quota
-from ipam.services.order import Allocated
+from ipam.services.request import Allocated
 from tests.builders import NOON, FixedClock, SeededChance, block
 from tests.faults import Faulty
 from tests.interleaving import Client, Turnstile

@@ -18,10 +18,11 @@ from ipam.adapters.stacks import MemberStacks
 from ipam.adapters.vpc_ipam import VpcIpamPools
 from ipam.adapters.vpc_ipam_export import VpcIpamExport
 from ipam.services.memory import Memory
-from ipam.services.ports import NoNetworks, NoStacks, Ports
+from ipam.services.ports import Ports
+from ipam.services.ports.outside import NoNetworks, NoStacks
 
 if TYPE_CHECKING:
-    from ipam.services.ports import Networks, Stacks
+    from ipam.services.ports.outside import Networks, Stacks
     from ipam.settings import Settings
 
 

@@ -10,13 +10,13 @@ import pytest
 from moto import mock_aws
 
 from ipam.adapters.dynamodb.store import DynamoDbStore
-from ipam.adapters.memory import MemoryStore
+from ipam.adapters.memory.store import MemoryStore
 from tests.engine import client, create_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
 
 ENDPOINT = os.environ.get("IPAM_TEST_DYNAMODB_ENDPOINT", "")
 """Any further DynamoDB, such as DynamoDB Local; its tests exist only where it is named."""

@@ -10,13 +10,13 @@ from ipam.domain.allocation import Allocation, Approval, AuditRecord, CoolingBlo
 from ipam.domain.change import Change, PutAudit
 from ipam.domain.owner import Grant, OwnerRecord
 from ipam.domain.pool import AllocationRules, Pool, ProvisionedCidr, Quota, Scope
-from ipam.services.ports import Conflict
+from ipam.services.ports.store import Conflict
 from tests.builders import ACCOUNT, NOON, REGION, STACK, block, owner_key
 
 if TYPE_CHECKING:
     from ipam.domain.change import Operation
     from ipam.domain.cidr import Cidr, Family
-    from ipam.services.ports import Refusal, Store
+    from ipam.services.ports.store import Refusal, Store
 
 P = "ipam-pool-0123456789abcdef0"
 B = block("10.0.0.0/24")

@@ -40,9 +40,9 @@ from ipam.domain.cidr import Cidr
 from ipam.domain.orphan import Orphan, Round
 from ipam.domain.owner import OwnerKey, OwnerRecord
 from ipam.domain.pool import Quota
-from ipam.services.order import MAX_HALVINGS
+from ipam.services.choose import MAX_HALVINGS
 from ipam.services.pools import NewPool
-from ipam.services.ports import Conflict, Refusal
+from ipam.services.ports.store import Conflict, Refusal
 from tests.builders import ACCOUNT, NOON, REGION, STACK, Desk, block, blocks, owner_key
 from tests.integration.store.contract import (
     GRANT,
@@ -67,7 +67,7 @@ from tests.invariants import check
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
 
 NEW: list[Operation] = [
     PutFree(P, B),

@@ -10,7 +10,7 @@ from tests.builders import ACCOUNT, NOON, STACK
 from tests.integration.store.contract import content
 
 if TYPE_CHECKING:
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
 
 ATTEMPT = Attempt(
     *(NOON, ACCOUNT, "denied", "a reason", "Create", "Custom::DeleteCnCIDR", STACK, "Net", "request", "lambda"),

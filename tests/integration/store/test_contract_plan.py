@@ -26,14 +26,14 @@ from ipam.domain.change import (
 )
 from ipam.domain.pool import AllocationRules, Pool, ProvisionedCidr, Quota, Scope, SourceResource
 from ipam.domain.tenant import Tenant
-from ipam.services.ports import Refusal
+from ipam.services.ports.store import Refusal
 from tests.builders import ACCOUNT, NOON, REGION, blocks
 from tests.integration.store.contract import POOL, PROVISIONED, SCOPE, SIX, B, P, commit, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
 
 RULES = AllocationRules(
     min_netmask_length=0,

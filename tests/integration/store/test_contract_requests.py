@@ -17,13 +17,13 @@ from ipam.domain.change import (
     TakePending,
     UseApproval,
 )
-from ipam.services.ports import Refusal
+from ipam.services.ports.store import Refusal
 from tests.builders import NOON, blocks, owner_key
 from tests.integration.store.contract import SIX, B, P, approval, commit, lease, order, refused
 
 if TYPE_CHECKING:
     from ipam.domain.allocation import Decision
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
 
 
 # -------------------------------------------------------------------------------------------------------------- lease

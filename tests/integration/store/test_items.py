@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipam.adapters.dynamodb import items, keys
-from ipam.adapters.memory import MemoryStore
+from ipam.adapters.dynamodb import attributes, block_items, keys, plan_items, request_items
+from ipam.adapters.memory.store import MemoryStore
 from ipam.domain.allocation import (
     Allocation,
     Approval,
@@ -42,6 +42,8 @@ from tests.strategies import cidrs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ipam.adapters.dynamodb.attributes import Item
 
 ids = st.text("0123456789abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=20)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -222,18 +224,18 @@ holders = records(
     returned=words,
 )
 
-RECORDS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], items.Item], Callable[[items.Item], Any]]] = {
-    "scope": (scopes, items.from_scope, items.to_scope),
-    "pool": (pools, items.from_pool, items.to_pool),
-    "tenant": (tenants, items.from_tenant, items.to_tenant),
-    "provisioned": (provisioned, items.from_provisioned, items.to_provisioned),
-    "allocation": (allocations, items.from_allocation, items.to_allocation),
-    "cooling": (cooling, items.from_cooling, items.to_cooling),
-    "lease": (leases, items.from_lease, items.to_lease),
-    "approval": (approvals, items.from_approval, items.to_approval),
-    "order": (orders, items.from_order, items.to_order),
-    "audit": (audits, items.from_audit, items.to_audit),
-    "attempt": (attempts, items.from_attempt, items.to_attempt),
+RECORDS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], Item], Callable[[Item], Any]]] = {
+    "scope": (scopes, plan_items.from_scope, plan_items.to_scope),
+    "pool": (pools, plan_items.from_pool, plan_items.to_pool),
+    "tenant": (tenants, plan_items.from_tenant, plan_items.to_tenant),
+    "provisioned": (provisioned, plan_items.from_provisioned, plan_items.to_provisioned),
+    "allocation": (allocations, block_items.from_allocation, block_items.to_allocation),
+    "cooling": (cooling, block_items.from_cooling, block_items.to_cooling),
+    "lease": (leases, block_items.from_lease, block_items.to_lease),
+    "approval": (approvals, request_items.from_approval, request_items.to_approval),
+    "order": (orders, request_items.from_order, request_items.to_order),
+    "audit": (audits, request_items.from_audit, request_items.to_audit),
+    "attempt": (attempts, request_items.from_attempt, request_items.to_attempt),
 }
 
 APPROVAL = Approval(
@@ -241,7 +243,7 @@ APPROVAL = Approval(
 )
 
 
-def plain(item: items.Item) -> None:
+def plain(item: Item) -> None:
     """Assert that each value is one that DynamoDB takes: the keys are texts that are not empty."""
     assert item["PK"]["S"] and item["SK"]["S"]
     for value in item.values():
@@ -271,25 +273,28 @@ def test_a_record_is_read_as_it_was_written(kind: str, data: st.DataObject) -> N
 @given(holders, st.none() | times)
 def test_an_owner_record_is_read_as_it_was_written(record: OwnerRecord, expires: int | None) -> None:
     """Every field of its grants comes back, one version on; when the store may forget it is no part of it."""
-    item = items.from_owner(record, expires)
+    item = request_items.from_owner(record, expires)
     plain(item)
-    assert items.to_owner(item) == record.stored()
+    assert request_items.to_owner(item) == record.stored()
     assert (keys.TIME_TO_LIVE in item) == (expires is not None)
 
 
 @given(ids, names, counts, counts)
 def test_a_quota_is_read_by_its_key(account: str, pool_id: str, held: int, size: int) -> None:
     """Account and pool are in the key, the counts beside it."""
-    item = items.key_of(keys.quota(account, pool_id)) | {"allocations": {"N": str(held)}, "units": {"N": str(size)}}
-    assert items.to_quota(item) == ChangeQuota(account, pool_id, held, size)
+    item = attributes.key_of(keys.quota(account, pool_id)) | {
+        "allocations": {"N": str(held)},
+        "units": {"N": str(size)},
+    }
+    assert block_items.to_quota(item) == ChangeQuota(account, pool_id, held, size)
 
 
 @given(texts, tags)
 def test_a_description_is_what_the_allocation_has(description: str, with_tags: tuple[tuple[str, str], ...]) -> None:
     """What an allocation is described with is written as it is when it is made so."""
     made = Allocation("a", "p", block("10.0.0.0/24"), owner_key(), "", "vpc", description, NOON, with_tags)
-    item = items.from_allocation(made)
-    assert items.description_of(description, with_tags) == {
+    item = block_items.from_allocation(made)
+    assert block_items.description_of(description, with_tags) == {
         name: item[name] for name in ("description", "tags") if name in item
     }
 
@@ -297,29 +302,29 @@ def test_a_description_is_what_the_allocation_has(description: str, with_tags: t
 @given(rounds)
 def test_a_round_is_read_as_it_was_written(progress: Round) -> None:
     """Every field comes back, one version on."""
-    item = items.from_round(progress)
+    item = block_items.from_round(progress)
     plain(item)
-    assert items.to_round(item) == dataclasses.replace(progress, version=progress.version + 1)
+    assert block_items.to_round(item) == dataclasses.replace(progress, version=progress.version + 1)
 
 
 @given(cooling)
 def test_what_cools_is_read_from_whose_it_was(cools: CoolingBlock) -> None:
     """All of a block comes back but what ties it to Amazon VPC IPAM; it is forgotten when it has cooled."""
-    item = items.from_sticky("0f", cools)
+    item = block_items.from_sticky("0f", cools)
     plain(item)
-    assert items.to_sticky(item) == dataclasses.replace(cools, vpc_ipam_allocation_id="")
+    assert block_items.to_sticky(item) == dataclasses.replace(cools, vpc_ipam_allocation_id="")
     assert cools.until < int(item[keys.TIME_TO_LIVE]["N"]) * 1000 <= cools.until + 1000
 
 
 def test_an_approval_never_shows_its_event() -> None:
     """The event holds a pre-signed URL: it is kept, and in no way to write an approval out."""
-    assert items.to_approval(items.from_approval(APPROVAL)).event == APPROVAL.event
+    assert request_items.to_approval(request_items.from_approval(APPROVAL)).event == APPROVAL.event
     assert all("signed" not in shown for shown in (repr(APPROVAL), str(APPROVAL), f"{APPROVAL}", f"{[APPROVAL]}"))
 
 
 def test_an_approval_is_forgotten_long_after_it_is_too_late() -> None:
     """Its life ends thirty days after the time for an answer, in seconds of the epoch."""
-    item = items.from_approval(APPROVAL)
+    item = request_items.from_approval(APPROVAL)
     assert int(item[keys.TIME_TO_LIVE]["N"]) == APPROVAL.until // 1000 + 30 * 86400
 
 
@@ -348,8 +353,8 @@ def test_values_have_the_documented_sizes(value: dict[str, Any], size: int) -> N
 
     Amazon DynamoDB Developer Guide, "DynamoDB item sizes and formats".
     """
-    assert items.size({"a": value}) == 1 + size
-    assert items.size({"": value, "name": {"S": "x"}}) == size + 5
+    assert attributes.size({"a": value}) == 1 + size
+    assert attributes.size({"": value, "name": {"S": "x"}}) == size + 5
 
 
 def test_an_allocation_has_the_size_that_the_guide_gives_it() -> None:
@@ -376,7 +381,7 @@ def test_an_allocation_has_the_size_that_the_guide_gives_it() -> None:
         ("description", 2),
         ("created", 2),
     ]
-    assert items.size(items.from_allocation(allocation)) == sum(len(name) + size for name, size in by_hand)
+    assert attributes.size(block_items.from_allocation(allocation)) == sum(len(name) + size for name, size in by_hand)
 
 
 def test_an_owner_record_fits_one_write_unit() -> None:
@@ -395,7 +400,7 @@ def test_an_owner_record_fits_one_write_unit() -> None:
         for number in range(2)
     )
     record = OwnerRecord(owner_key("CnCidr" * 5), 1, NOON + 1, grants, ())
-    assert items.size(items.from_owner(record, None)) <= 1024
+    assert attributes.size(request_items.from_owner(record, None)) <= 1024
 
 
 def test_the_memory_store_counts_what_the_table_would_charge() -> None:
@@ -417,8 +422,8 @@ def test_the_memory_store_counts_what_the_table_would_charge() -> None:
 
 def test_nothing_that_is_not_set_is_stored() -> None:
     """Optional attributes that are not set are no attributes, and false and zero are set."""
-    item = items.from_owner(OwnerRecord(owner_key(), fence=0), None)
+    item = request_items.from_owner(OwnerRecord(owner_key(), fence=0), None)
     assert item.keys() == {"PK", "SK", "version", "fence"}
-    assert items.to_owner(item).fence == 0
-    lease = items.from_lease(Lease("p", block("10.0.0.0/24"), "a", owner_key(), "", 0))
+    assert request_items.to_owner(item).fence == 0
+    lease = block_items.from_lease(Lease("p", block("10.0.0.0/24"), "a", owner_key(), "", 0))
     assert lease.keys() == {"PK", "SK", "cidr", "allocation_id", "party", "owner", "until"}

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samtranslator.yaml_helper import yaml_parse
 
-from ipam.adapters.dynamodb import items, keys
+from ipam.adapters.dynamodb import keys, request_items
 from ipam.adapters.dynamodb.store import DynamoDbStore
 from ipam.domain.allocation import Allocation, Approval, AuditRecord, CoolingBlock, Lease, PendingOrder
 from ipam.domain.attempt import Attempt
@@ -63,7 +63,7 @@ from ipam.domain.orphan import Orphan, Round
 from ipam.domain.owner import OwnerRecord
 from ipam.domain.pool import AllocationRules, Pool, ProvisionedCidr, Quota, Scope
 from ipam.domain.tenant import Tenant
-from ipam.services.ports import Store
+from ipam.services.ports.store import Store
 from tests.builders import ACCOUNT, NOON, block, owner_key
 from tests.strategies import cidrs, parts
 
@@ -273,7 +273,11 @@ def test_the_table_of_the_template_has_these_keys() -> None:
     }
     assert table["TimeToLiveSpecification"] == {"AttributeName": keys.TIME_TO_LIVE, "Enabled": True}
     assert not table.keys() & {"GlobalSecondaryIndexes", "LocalSecondaryIndexes"}
-    forgotten = items.from_owner(OWNER, 1), items.from_approval(APPROVAL), items.from_attempt(ATTEMPT)
+    forgotten = (
+        request_items.from_owner(OWNER, 1),
+        request_items.from_approval(APPROVAL),
+        request_items.from_attempt(ATTEMPT),
+    )
     assert all(keys.TIME_TO_LIVE in item for item in forgotten)
     assert keys.TIME_TO_LIVE in note("Tally")["UpdateExpression"]
 

@@ -12,14 +12,14 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 
-from ipam.adapters.dynamodb import items, keys
+from ipam.adapters.dynamodb import attributes, keys, request_items
 from ipam.adapters.dynamodb.store import BATCH_TRIES, TEMPORARY, DynamoDbStore
 from ipam.domain.allocation import AuditRecord
 from ipam.domain.attempt import Attempt
 from ipam.domain.change import Change, PutAudit, PutFree, PutOwner, TakeFree
 from ipam.domain.errors import StoreUnavailableError
 from ipam.domain.owner import OwnerRecord
-from ipam.services.ports import Conflict, Refusal, Store
+from ipam.services.ports.store import Conflict, Refusal, Store
 from tests.builders import NOON, block, owner_key
 from tests.engine import client
 
@@ -123,7 +123,7 @@ def test_every_method_of_the_port_is_called_here() -> None:
 def test_a_condition_that_did_not_hold_is_a_refusal() -> None:
     """Each refused operation is named, with the owner's record that is there instead (I4)."""
     current = OWNER.fenced(NOON)
-    there = items.from_owner(current, None)
+    there = request_items.from_owner(current, None)
     store, _ = answered_by(cancelled("ConditionalCheckFailed", "None", "ConditionalCheckFailed", "None", item_2=there))
     with pytest.raises(Conflict) as conflict:
         store.commit(CHANGE)
@@ -224,7 +224,7 @@ def test_a_transaction_is_sent_again_with_its_token(monkeypatch: pytest.MonkeyPa
 
 def test_keys_that_were_not_read_are_asked_for_again() -> None:
     """A batch read goes on with what the table did not get to."""
-    key = items.key_of(keys.free(P, B))
+    key = attributes.key_of(keys.free(P, B))
     store, sent = answered_by(
         answer(200, {"Responses": {}, "UnprocessedKeys": {"ipam": {"Keys": [key], "ConsistentRead": True}}}),
         answer(200, {"Responses": {"ipam": [key]}, "UnprocessedKeys": {}}),
@@ -235,7 +235,7 @@ def test_keys_that_were_not_read_are_asked_for_again() -> None:
 
 def test_keys_that_are_never_read_are_unavailable() -> None:
     """After bounded tries a batch read gives up."""
-    key = items.key_of(keys.free(P, B))
+    key = attributes.key_of(keys.free(P, B))
     store, sent = answered_by(answer(200, {"Responses": {}, "UnprocessedKeys": {"ipam": {"Keys": [key]}}}))
     with pytest.raises(StoreUnavailableError):
         store.free_among(P, [B])

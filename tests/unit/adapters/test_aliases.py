@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 from botocore.stub import ANY
 
 from ipam.adapters.aliases import UNFINISHED, TenantAliases, TenantAliasesOfRegions
-from ipam.domain.errors import ServiceUnavailableError
+from ipam.domain.errors import ServiceRefusedError, ServiceUnavailableError
 from ipam.entrypoints.provider import TENANT_ALIAS
 from tests.outside import CALLS
 from tests.unit.adapters.stubs import Made, stubbed, unreachable
@@ -215,11 +215,22 @@ def test_what_lambda_does_not_do_now_is_unavailable(service: Lambda, code: str) 
     assert (raised.value.service, raised.value.code) == ("AWS Lambda in eu-central-1", code)
 
 
-def test_an_unknown_error_passes_untouched(service: Lambda) -> None:
+@pytest.mark.parametrize("deed", ["let_in", "shut_out"])
+def test_what_is_refused_concerns_one_account(service: Lambda, deed: str) -> None:
+    """Such as one that there is not; it is told apart from a service that does not answer."""
+    call = "get_alias" if deed == "let_in" else "remove_permission"
+    service.stubber.add_client_error(call, "InvalidParameterValueException")
+    with pytest.raises(ServiceRefusedError) as raised:
+        getattr(service.aliases, deed)(ACCOUNT)
+    assert ACCOUNT in raised.value.what
+    assert raised.value.code == "InvalidParameterValueException"
+
+
+def test_an_unknown_error_of_the_list_passes_untouched(service: Lambda) -> None:
     """What nobody expects is a fault, and looks like one."""
     service.stubber.add_client_error("get_alias", "InvalidParameterValueException")
     with pytest.raises(ClientError):
-        service.aliases.let_in(ACCOUNT)
+        service.aliases.outdated([ACCOUNT])
 
 
 def test_a_service_out_of_reach_is_unavailable() -> None:

@@ -10,7 +10,7 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from botocore.stub import ANY
 
 from ipam.adapters.eventbridge import MAX_UNTOLD, EventBridge
-from ipam.services.ports import Happening
+from ipam.services.ports.outside import Happening
 from tests.unit.adapters.stubs import Made, stubbed, unreachable
 
 if TYPE_CHECKING:

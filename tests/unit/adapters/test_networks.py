@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
 
-from ipam.adapters.members import CLIENT_AGE, REFUSAL_AGE
-from ipam.adapters.networks import MAX_PAGES, TOO_MANY, MemberNetworks
+from ipam.adapters.members import CLIENT_AGE, MAX_CLIENTS, REFUSAL_AGE, MemberClients
+from ipam.adapters.networks import MAX_PAGES, MAX_VALUES, TOO_MANY, MemberNetworks
 from ipam.domain.errors import ServiceUnavailableError
 from ipam.domain.network import Network
+from ipam.domain.stack import StackId
 from tests.builders import ACCOUNT, STACK, block
 from tests.unit.adapters.stubs import stubbed
 from tests.unit.adapters.test_stacks import Accounts, stack
@@ -147,6 +148,46 @@ def test_subnets_are_read_of_larger_vpcs_only(service: tuple[Any, Stubber], cloc
         stubber.add_response("describe_subnets", {"Subnets": subnets}, asked)
         assert using(clock, client, block(cidr)) == [found]
     stubber.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize("fault", ["UnauthorizedOperation", "pages"])
+def test_what_was_seen_counts_although_the_rest_is_not_told(
+    service: tuple[Any, Stubber], clock: FixedClock, fault: str
+) -> None:
+    """A VPC in the block is in use, whether or not its subnets, or those of others, may be read."""
+    client, stubber = service
+    vpcs(stubber, vpc("vpc-1", "10.0.0.0/24"), vpc("vpc-2", "10.0.0.0/16"))
+    if fault == "pages":
+        for number in range(MAX_PAGES + 1):
+            stubber.add_response("describe_subnets", {"Subnets": [], "NextToken": f"{number}"})
+    else:
+        stubber.add_client_error("describe_subnets", fault)
+    assert using(clock, client) == [Network("vpc-1", BLOCK)]
+
+
+def test_subnets_are_asked_for_in_batches(service: tuple[Any, Stubber], clock: FixedClock) -> None:
+    """A filter takes so many VPCs and no more."""
+    client, stubber = service
+    names = [f"vpc-{number}" for number in range(MAX_VALUES + 1)]
+    vpcs(stubber, *(vpc(name, "10.0.0.0/16") for name in names))
+    for batch in (names[:MAX_VALUES], names[MAX_VALUES:]):
+        asked = {"Filters": [{"Name": "vpc-id", "Values": batch}], "MaxResults": 1000}
+        stubber.add_response("describe_subnets", {"Subnets": []}, asked)
+    assert using(clock, client) == []
+    stubber.assert_no_pending_responses()
+
+
+def test_the_oldest_rights_make_room(service: tuple[Any, Stubber], clock: FixedClock) -> None:
+    """A client takes memory: so many are kept, and the one made longest ago goes for a new one."""
+    client, _ = service
+    accounts = Accounts(client)
+    clients = MemberClients("Amazon EC2", ROLE, clock, accounts)
+    stacks = [StackId.parse(STACK.replace(ACCOUNT, f"{number:012d}")) for number in range(MAX_CLIENTS + 1)]
+    for each in (*stacks, stacks[1], stacks[0]):
+        assert each is not None
+        clients.of(each)
+        assert len(clients) <= MAX_CLIENTS
+    assert len(accounts.taken) == MAX_CLIENTS + 2
 
 
 def test_what_others_share_is_left_out(service: tuple[Any, Stubber], clock: FixedClock) -> None:

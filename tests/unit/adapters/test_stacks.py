@@ -18,7 +18,7 @@ from tests.unit.adapters.stubs import stubbed
 if TYPE_CHECKING:
     from botocore.stub import Stubber
 
-    from ipam.services.ports import Standing
+    from ipam.services.ports.outside import Standing
     from tests.builders import FixedClock
 
 ROLE = "cn-ipam-discovery"

@@ -17,7 +17,7 @@ from botocore.exceptions import (
 from ipam.adapters import aws
 from ipam.adapters.vpc_ipam import MAX_PAGES, SERVICE, VpcIpamPools
 from ipam.domain.errors import ServiceUnavailableError, VpcIpamRefusedError
-from ipam.services.ports import Chosen, VpcIpam, VpcIpamOrder
+from ipam.services.ports.outside import Chosen, VpcIpam, VpcIpamOrder
 from tests.builders import REGION, block, blocks
 from tests.unit.adapters.stubs import Made, stubbed, unreachable
 from tests.vpc_ipam import AmazonPool, ec2

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ipam.domain.errors import ApprovalPendingError
-from ipam.services.order import Waiting
 from ipam.services.pools import edit_pool
+from ipam.services.request import Waiting
 from tests.builders import ACCOUNT, STACK
 from tests.invariants import check
 from tests.unit.cli.conftest import ADMINISTRATOR
 
 if TYPE_CHECKING:
     from ipam.domain.pool import Pool
-    from ipam.services.order import AllocateRequest
+    from ipam.services.request import AllocateRequest
     from tests.builders import Desk
     from tests.unit.cli.conftest import Keyboard
 

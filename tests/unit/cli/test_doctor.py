@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ipam.domain.owner import OwnerRecord
     from ipam.domain.pool import Pool
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
     from tests.builders import Desk
     from tests.unit.cli.conftest import Keyboard
 

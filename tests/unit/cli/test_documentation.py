@@ -22,8 +22,8 @@ from ipam.entrypoints.cli.apply import StepRow
 from ipam.entrypoints.cli.commands import app
 from ipam.entrypoints.cli.rows.imports import ImportRow
 from ipam.services.audit import note
-from ipam.services.order import Waiting
 from ipam.services.pools import NewPool
+from ipam.services.request import Waiting
 from tests.builders import ACCOUNT, REGION, STACK
 from tests.outside import CALLS
 

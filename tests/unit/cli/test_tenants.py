@@ -10,7 +10,7 @@ import pytest
 from ipam.domain.authorization import derive
 from ipam.domain.errors import NotSetUpError
 from ipam.services.pools import NewPool
-from ipam.services.ports import NoAliases
+from ipam.services.ports.outside import NoAliases
 from tests.builders import ACCOUNT, REGION
 from tests.unit.cli.conftest import ADMINISTRATOR, MASTER_KEY
 

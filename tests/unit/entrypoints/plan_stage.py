@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ipam.adapters.memory import MemoryStore
+from ipam.adapters.memory.store import MemoryStore
 from ipam.domain.cidr import Cidr
 from ipam.entrypoints.address_plan.function import Collaborators, provider
 from ipam.entrypoints.cn_cidr.dates import EPOCH, written
@@ -25,7 +25,7 @@ from tests.unit.entrypoints.stage import SETTINGS, FakeContext, Mailbox, at, rea
 
 if TYPE_CHECKING:
     from ipam.domain.pool import Pool
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
 
 EVENTS = Path(__file__).parents[3] / "events" / "address_plan"
 NAMES = sorted(path.stem for path in EVENTS.glob("*.json"))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from ipam.domain.pool import Pool
     from ipam.entrypoints.response_url import ResponseUrl
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
 
 EVENTS = Path(__file__).parents[3] / "events" / "cn_cidr"
 NAMES = sorted(path.stem for path in EVENTS.glob("*.json"))

@@ -79,7 +79,7 @@ def test_a_record_says_what_was_claimed_and_why_it_came_to_nothing(stage: Stage)
     assert (denied.request_id, denied.aws_request_id) == (sent["RequestId"], stage.context.aws_request_id)
     assert denied.reason == stage.mailbox.taken[0]["Reason"]
     assert sent["ResourceProperties"]["Authorizationkey"] not in repr(denied)
-    assert unverified.reason == NOT_HELD
+    assert unverified.reason == NOT_HELD["unverified-delete"]
 
 
 @pytest.mark.parametrize("text", ["\ud800", "\x1b[2J", "a\nb", "\u202e", "é" * 1000, "x" * 1000])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ipam import bootstrap
-from ipam.services.ports import Happening
+from ipam.services.ports.outside import Happening
 from ipam.settings import Settings
 
 if TYPE_CHECKING:

@@ -198,6 +198,7 @@ EXAMPLES: list[tuple[IpamError, list[str]]] = [
         domain.ServiceUnavailableError("AWS Organizations", "TooManyRequestsException"),
         ["AWS Organizations", "TooManyRequestsException", "safe to retry"],
     ),
+    (domain.ServiceRefusedError("AWS Lambda", LONG, "X"), ["AWS Lambda refuses", "network team"]),
     (domain.NotSetUpError("AWS Lambda", "IPAM_CN_CIDR_FUNCTION is not set"), ["AWS Lambda", "is not set"]),
     (domain.ServiceUnavailableError(LONG, LONG), ["safe to retry"]),
     (domain.NoSuchApprovalError("approval-0", "unknown"), ['"approval-0"', "`ipam approve`"]),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ipam.domain.owner import SKEW
 from ipam.entrypoints.errors import NotGenuineError
 from ipam.entrypoints.events import parse
 from ipam.entrypoints.response_url import Place, ResponseUrl, genuine
@@ -250,6 +251,14 @@ def test_an_event_that_cloudformation_cannot_have_sent_is_forged(stage: Stage, f
     assert stage.held() == []
     (line,) = stage.lines()
     assert "future" not in line["reason"]
+
+
+def test_a_request_is_as_old_in_every_delivery() -> None:
+    """Also where CloudFormation's clock is some seconds ahead; one that is far ahead says nothing of the time."""
+    signed = at(8)
+    for received in (signed - SKEW, signed - 1, signed, signed + 60_000):
+        assert parse(event("create"), PLACE, received).requested == signed
+    assert parse(event("create"), PLACE, signed - 60_000).requested == signed - 60_000
 
 
 def test_a_genuine_event_is_read(stage: Stage) -> None:

@@ -17,7 +17,7 @@ from ipam.entrypoints.errors import UpkeepFailedError
 from ipam.entrypoints.logs import make_logger
 from ipam.entrypoints.upkeep import MAX_NAMED, Upkeep
 from ipam.services.approve import Verdict, decide
-from ipam.services.order import Waiting
+from ipam.services.request import Waiting
 from tests.builders import STACK
 from tests.faults import Around, Recorder
 from tests.unit.entrypoints.stage import FakeContext
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ipam.domain.allocation import Approval
     from ipam.domain.pool import Pool
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
     from tests.builders import Desk
 
     MakePool = Callable[..., Pool]
@@ -174,6 +174,23 @@ def test_an_unknown_fault_is_traced(desk: Desk) -> None:
     (line,) = function.lines()
     assert line["outcome"] == "failed"
     assert "RuntimeError: what is this" in line["exception"]
+
+
+def test_a_part_that_fails_keeps_no_other(desk: Desk, cooled: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of our own with the aliases is raised at the end, when all else is done."""
+
+    def fail() -> None:
+        raise RuntimeError("what is this")
+
+    desk.tenant()
+    monkeypatch.setattr(desk.outside.aliases, "regions", fail)
+    function = Function(desk)
+    with pytest.raises(RuntimeError):
+        function.run()
+    (line,) = function.lines()
+    assert (line["outcome"], line["pools_changed"]) == ("failed", 1)
+    assert "RuntimeError: what is this" in line["exception"]
+    assert desk.cooling(cooled.pool_id) == []
 
 
 def test_the_handler_asks_nothing_of_its_event(desk: Desk, cooled: Pool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,10 +21,10 @@ from ipam.domain.errors import (
 )
 from ipam.domain.ids import is_allocation_id
 from ipam.domain.pool import AllocationRules, Quota
-from ipam.services.order import MAX_ATTEMPTS
 from ipam.services.pools import NewPool
-from ipam.services.ports import Conflict, Refusal
+from ipam.services.ports.store import Conflict, Refusal
 from ipam.services.reclaim import BATCH
+from ipam.services.request import MAX_ATTEMPTS
 from tests.builders import ACCOUNT, NOON, REGION, Desk, block, owner_key
 from tests.faults import Around, Faulty, Interrupted, Recorder
 from tests.invariants import check

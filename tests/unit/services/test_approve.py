@@ -34,8 +34,8 @@ from ipam.services.approve import (
     overdue,
 )
 from ipam.services.audit import note
-from ipam.services.order import Waiting
 from ipam.services.ports import NoDeadline
+from ipam.services.request import Waiting
 from tests.builders import ACCOUNT, NOON, STACK
 from tests.faults import Around, Faulty, Interrupted
 from tests.invariants import check
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from ipam.domain.allocation import Approval
     from ipam.domain.pool import Pool
-    from ipam.services.order import AllocateRequest
+    from ipam.services.request import AllocateRequest
     from tests.builders import Desk
 
     MakePool = Callable[..., Pool]

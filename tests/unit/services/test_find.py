@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ipam.domain.cidr import Family
     from ipam.domain.pool import Pool
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
     from tests.builders import Desk
 
 

@@ -11,6 +11,7 @@ from ipam.domain.errors import NetworkInUseError, OutOfTimeError, ServiceUnavail
 from ipam.domain.pool import SourceResource
 from ipam.services.divide import divide
 from ipam.services.in_use import NAMED, WAITS
+from ipam.services.memory import USED_AGE
 from ipam.services.pools import NewPool
 from tests.builders import ACCOUNT, REGION, STACK, Desk, claim
 from tests.faults import Interrupted, Recorder
@@ -83,6 +84,19 @@ def test_what_was_deleted_just_now_may_be_shown_for_a_moment(desk: Desk, pool: P
     assert give_back(desk, giver, grant) == "released"
     assert desk.clock.slept == list(WAITS)
     del pool
+
+
+def test_who_asks_over_and_over_does_not_hold_the_function(desk: Desk, pool: Pool) -> None:
+    """What was found in use a moment ago is looked at once more, and soon; later as patiently as before."""
+    grant = ordered(desk)
+    desk.outside.networks.put("vpc-1", "10.0.0.0/24", of=STACK)
+    for pause, waits in ((0, WAITS), (10, WAITS[:1]), (USED_AGE // 1000, WAITS)):
+        desk.clock.advance(pause)
+        desk.clock.slept.clear()
+        with pytest.raises(NetworkInUseError):
+            desk.release("GetCnCIDR", grant.allocation_id)
+        assert desk.clock.slept == list(waits)
+    assert desk.held(pool.pool_id) == ["10.0.0.0/24"]
 
 
 def test_there_has_to_be_time_for_another_look(desk: Desk, pool: Pool) -> None:
@@ -181,6 +195,23 @@ def test_the_same_addresses_of_another_scope_are_another_network(desk: Desk, poo
     assert desk.release("GetCnCIDR", ours.allocation_id) == "released"
     assert desk.held(apart.pool_id) == ["10.0.0.0/24"]
     check(desk.store)
+
+
+@pytest.mark.parametrize("made_by", [STACK, ANOTHER, ""])
+def test_an_allocation_of_another_scope_excuses_one_network(desk: Desk, pool: Pool, made_by: str) -> None:
+    """Whoever made it: the same stack, one nested in another, a person. A second of the same CIDR is in use."""
+    apart = desk.pool(NewPool("apart", desk.scope("another"), locale=REGION), "10.0.0.0/16")
+    theirs = desk.allocate(desk.request("Other", 24, pool=apart, stack=f"{STACK}-parent")).grant
+    ours = ordered(desk, pool=pool)
+    assert ours.cidr == theirs.cidr
+    desk.outside.networks.put("vpc-theirs", "10.0.0.0/24", made_by, of=STACK)
+    second = desk.outside.networks.put("vpc-ours", "10.0.0.0/24", STACK, of=STACK)
+    with pytest.raises(NetworkInUseError):
+        desk.release("GetCnCIDR", ours.allocation_id)
+    for there in desk.outside.networks.there.values():
+        there.remove(second)
+    assert desk.release("GetCnCIDR", ours.allocation_id) == "released"
+    assert desk.held(apart.pool_id) == ["10.0.0.0/24"]
 
 
 def test_a_larger_allocation_of_the_same_scope_excuses_nobody(desk: Desk, pool: Pool) -> None:

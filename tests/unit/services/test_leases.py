@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ipam.domain.owner import Grant
     from ipam.domain.pool import AllocationType, Pool
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
     from tests.builders import Desk
 
     MakePool = Callable[..., Pool]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ipam.domain.allocation import Allocation
     from ipam.domain.owner import Grant
     from ipam.domain.pool import Pool
-    from ipam.services.ports import Standing
+    from ipam.services.ports.outside import Standing
 
     MakePool = Callable[..., Pool]
 
@@ -101,12 +101,18 @@ def test_orphans_are_found_and_told(desk: Desk, pool: Pool) -> None:
 
 @pytest.mark.parametrize(
     ("known", "why"),
-    [("its own", None), ("as it is", None), (None, None), ("", "deletion-failed"), ("replaced", "deletion-failed")],
+    [
+        ("its own", "deletion-stuck"),
+        ("as it is", "deletion-stuck"),
+        (None, None),
+        ("", "deletion-failed"),
+        ("replaced", "deletion-failed"),
+    ],
 )
-def test_what_a_stack_still_has_after_a_failed_deletion_is_no_orphan(
+def test_what_a_failed_deletion_leaves_is_told_apart(
     desk: Desk, pool: Pool, known: str | None, why: str | None
 ) -> None:
-    """It gives it back the next time: only a stack that has it no more, and says so, leaves an orphan."""
+    """What the stack has still, it gives back when it is deleted again; what it has no more, nobody does."""
     grant = held(desk, standing="deleting-failed")
     replaced = desk.revise(desk.request("Net", 27), grant.allocation_id).grant
     physical_id = {"its own": grant.allocation_id, "replaced": replaced.allocation_id}.get(known or "", known)
@@ -116,14 +122,18 @@ def test_what_a_stack_still_has_after_a_failed_deletion_is_no_orphan(
     del pool
 
 
-@pytest.mark.parametrize("standing", ["deleting-failed", "there"])
-def test_what_a_stack_has_again_is_not_released(desk: Desk, pool: Pool, standing: Standing) -> None:
-    """A stack whose deletion failed is asked for the resource as well, right before."""
+@pytest.mark.parametrize(
+    ("standing", "outcome", "listed"), [("deleting-failed", "deletion-stuck", 1), ("there", "held", 0)]
+)
+def test_what_a_stack_has_again_is_not_released(
+    desk: Desk, pool: Pool, standing: Standing, outcome: str, listed: int
+) -> None:
+    """A stack whose deletion failed is asked for the resource as well, right before; it has to be deleted again."""
     grant = held(desk, standing="gone")
     seek(desk, 2)
     desk.outside.stacks.standings[STACK] = standing
-    assert release(desk, grant) == "held"
-    assert (desk.held(pool.pool_id), found(desk)) == ([str(grant.cidr)], {})
+    assert release(desk, grant) == outcome
+    assert (desk.held(pool.pool_id), len(found(desk))) == ([str(grant.cidr)], listed)
 
 
 def test_what_a_network_still_has_is_not_released(desk: Desk, pool: Pool) -> None:

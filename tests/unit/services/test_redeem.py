@@ -23,10 +23,10 @@ from ipam.domain.errors import (
 from ipam.domain.ids import is_allocation_id
 from ipam.domain.pool import AllocationRules, Quota
 from ipam.services.leases import ENDED_KEPT, end_preview, keep_leases, lease_of
-from ipam.services.order import MAX_ATTEMPTS
 from ipam.services.pools import edit_pool
-from ipam.services.ports import Conflict, Refusal
+from ipam.services.ports.store import Conflict, Refusal
 from ipam.services.release import release_never_accepted
+from ipam.services.request import MAX_ATTEMPTS
 from tests.builders import ACCOUNT, NOON, STACK, Desk, claim
 from tests.faults import Around, Interrupted
 from tests.invariants import check

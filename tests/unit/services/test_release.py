@@ -10,7 +10,7 @@ from ipam.domain.change import PutOwner
 from ipam.domain.errors import ContendedError, OutOfTimeError, SupersededError
 from ipam.services.leases import OWNER_KEPT
 from ipam.services.pools import delete_pool
-from ipam.services.ports import Conflict, Refusal
+from ipam.services.ports.store import Conflict, Refusal
 from ipam.services.release import MAX_ATTEMPTS, release_in_stack
 from ipam.services.release_by_administrator import release_by_administrator
 from tests.builders import NOON, STACK, Desk, block, claim, owner_key
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ipam.domain.pool import Pool
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
 
     MakePool = Callable[..., Pool]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ipam.domain.owner import Grant
     from ipam.domain.pool import Pool
-    from ipam.services.order import Allocated, AllocateRequest
+    from ipam.services.request import Allocated, AllocateRequest
 
     MakePool = Callable[..., Pool]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ipam.domain.errors import PoolNotSharedError, ServiceUnavailableError, UnknownAccountError
+from ipam.domain.errors import NoPoolForRequestError, PoolNotSharedError, ServiceUnavailableError, UnknownAccountError
 from ipam.services.ports import Ports
 from ipam.services.sharing import REFUSAL_AGE, STANDING_AGE, check_shared
 from tests.builders import ACCOUNT
@@ -147,9 +147,11 @@ def test_a_process_without_a_way_to_ask_refuses_nobody(desk: Desk, pool_of: Make
 
 
 def test_an_order_is_refused_by_the_pool_it_names(desk: Desk, pool_of: MakePool) -> None:
-    """The check is made at allocation, for the account of the stack."""
-    pool_of("10.0.0.0/24", shared_with=(ELSEWHERE,))
+    """The check is made at allocation, for the account of the stack; one that names no pool is told of none."""
+    pool = pool_of("10.0.0.0/24", shared_with=(ELSEWHERE,))
     with pytest.raises(PoolNotSharedError):
+        desk.allocate(desk.request("a", 26, pool=pool))
+    with pytest.raises(NoPoolForRequestError):
         desk.allocate(desk.request("a", 26))
     desk.outside.organization.move(ACCOUNT, ELSEWHERE, ROOT)
     desk.clock.sleep(REFUSAL_AGE)

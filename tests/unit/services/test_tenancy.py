@@ -17,13 +17,15 @@ from ipam.domain.errors import (
     OutOfTimeError,
     QuotaExceededError,
     RotationUnfinishedError,
+    ServiceRefusedError,
     ServiceUnavailableError,
     StoreUnavailableError,
 )
 from ipam.domain.pool import Quota
 from ipam.domain.tenant import EVERY_POOL, Tenant
 from ipam.services.audit import MAX_NOTE
-from ipam.services.ports import NoAliases, NoDeadline
+from ipam.services.ports import NoDeadline
+from ipam.services.ports.outside import NoAliases
 from ipam.services.tenancy import (
     LAST_ORDERS,
     MAX_ATTEMPTS,
@@ -44,8 +46,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ipam.domain.pool import Pool
-    from ipam.services.order import Allocated, AllocateRequest
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
+    from ipam.services.request import Allocated, AllocateRequest
     from tests.faults import Fault
     from tests.interleaving import Scene
 
@@ -518,6 +520,45 @@ def test_an_alias_that_fails_does_not_keep_the_others(desk: Desk, monkeypatch: p
     assert doors.open == {ACCOUNT: 1, OTHER: 2}
     doors.shut = True
     assert [str(error) for error in follow_live(desk.ports, NoDeadline())[1]] != []
+
+
+def test_an_account_that_there_is_not_keeps_nobody(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mistyped, or closed: AWS Lambda lets it in nowhere. Whoever adds it is told; upkeep goes on with the others."""
+    doors = desk.outside.aliases
+    let_in = doors.let_in
+
+    def refuse(account: str) -> None:
+        if account == ACCOUNT:
+            raise ServiceRefusedError("AWS Lambda", "the alias", "InvalidParameterValueException")
+        let_in(account)
+
+    monkeypatch.setattr(doors, "let_in", refuse)
+    with pytest.raises(ServiceRefusedError):
+        desk.tenant()
+    desk.tenant(OTHER)
+    doors.live = 2
+    done, errors = follow_live(desk.another().ports, NoDeadline())
+    assert (done, [type(error) for error in errors], doors.open) == (1, [ServiceRefusedError], {OTHER: 2})
+
+
+def test_those_that_fail_each_time_do_not_keep_the_others_for_ever(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run ends in a Region after so many faults, and the next one begins elsewhere."""
+    doors = desk.outside.aliases
+    accounts = [f"{number:012d}" for number in range(MAX_FAILED + 5)]
+    for account in accounts:
+        desk.tenant(account)
+    doors.live = 2
+    let_in = doors.let_in
+
+    def refuse(account: str) -> None:
+        if account in accounts[:MAX_FAILED]:
+            raise ServiceUnavailableError("AWS Lambda", "TooManyRequestsException")
+        let_in(account)
+
+    monkeypatch.setattr(doors, "let_in", refuse)
+    for _ in range(50):
+        follow_live(desk.another().ports, NoDeadline())
+    assert [account for account in accounts if doors.open[account] == 2] == accounts[MAX_FAILED:]
 
 
 def test_a_run_moves_so_many_at_most(desk: Desk) -> None:

@@ -29,7 +29,7 @@ from ipam.services.audit import note
 from ipam.services.doctor import examine, join_buddies
 from ipam.services.pending import mend
 from ipam.services.pools import NewPool, edit_pool
-from ipam.services.ports import NoVpcIpam, VpcIpamOrder
+from ipam.services.ports.outside import NoVpcIpam, VpcIpamOrder
 from ipam.services.upkeep import Failure
 from ipam.services.vpc_ipam import MAX_CHOICES
 from tests.builders import ACCOUNT, NOON, REGION, Desk, block, blocks, owner_key

@@ -13,6 +13,7 @@ deployment of the home Region, in its function's environment, and read there by 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -21,11 +22,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from ipam.adapters.aws import answering, in_region, region_of
-from ipam.domain.errors import NotSetUpError
+from ipam.adapters.aws import UNANSWERED, answering, in_region, region_of
+from ipam.domain.errors import NotSetUpError, ServiceRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 SERVICE: Final = "AWS Lambda"
 LIVE: Final = "live"
@@ -125,7 +126,7 @@ class TenantAliases:
 
     def let_in(self, account: str) -> None:
         """See the port."""
-        with answering(self._service):
+        with answering(self._service), _about(self._service, account):
             lambdas, live, name = self._connect(), self._live(), PREFIX + account
             alias = self._found(lambda: lambdas.get_alias(FunctionName=self._function, Name=name))
             wanted = {"FunctionName": self._function, "Name": name, "FunctionVersion": live.version}
@@ -140,7 +141,7 @@ class TenantAliases:
     def shut_out(self, account: str) -> None:
         """See the port."""
         lambdas, at = self._connect(), {"FunctionName": self._function, "Qualifier": PREFIX + account}
-        with answering(self._service):
+        with answering(self._service), _about(self._service, account):
             self._found(lambda: lambdas.remove_permission(**at, StatementId=STATEMENT + account))
             self._found(lambda: lambdas.delete_function_event_invoke_config(**at))
             self._found(lambda: lambdas.delete_alias(FunctionName=self._function, Name=PREFIX + account))
@@ -182,3 +183,21 @@ class TenantAliases:
             if error.response["Error"]["Code"] != NOT_THERE:
                 raise
             return None
+
+
+@contextlib.contextmanager
+def _about(service: str, account: str) -> Iterator[None]:
+    """Raise the domain's error where a service refuses what is asked for one account: others are not concerned.
+
+    It refuses an account that there is not, or not any more (Lambda API reference, "AddPermission").
+
+    Raises:
+        ServiceRefusedError: with the service's word for the cause.
+    """
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in UNANSWERED:
+            raise
+        raise ServiceRefusedError(service, f"the alias of account {account}", code) from error

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ipam.services.ports import Happening
+    from ipam.services.ports.outside import Happening
 
 SOURCE: Final = "cn-ipam"
 """What the rules of the bus know our events by."""

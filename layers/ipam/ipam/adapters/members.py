@@ -23,8 +23,8 @@ CLIENT_AGE: Final = 45 * 60_000
 REFUSAL_AGE: Final = 60_000
 """Milliseconds for which a role that did not let us in is not asked again."""
 
-MAX_CLIENTS: Final = 200
-"""Clients that are kept, one an account and Region; beyond that all are made anew."""
+MAX_CLIENTS: Final = 50
+"""Clients that are kept, one an account and Region; beyond that the oldest goes. Each takes some 2.3 MB."""
 
 BUSY: Final = frozenset(
     {
@@ -72,8 +72,9 @@ class MemberClients:
         made, client = self._clients.get(key, (now, None))
         age = REFUSAL_AGE if isinstance(client, ClientError) else CLIENT_AGE
         if client is None or not 0 <= now - made < age:
-            if len(self._clients) >= MAX_CLIENTS:
-                self._clients.clear()
+            self._clients.pop(key, None)
+            while len(self._clients) >= MAX_CLIENTS:
+                del self._clients[next(iter(self._clients))]
             client = self._connected(stack)
             self._clients[key] = (now, client)
         if isinstance(client, ClientError):

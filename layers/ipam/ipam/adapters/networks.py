@@ -36,6 +36,9 @@ DENIED: Final = frozenset(
 )
 """Codes of errors that say that an account does not let us look: no role, not for us, or without the rights."""
 
+MAX_VALUES: Final = 200
+"""Values of one filter (EC2 API reference, "DescribeSubnets")."""
+
 TOO_MANY: Final = "more networks than are read"
 
 ENDED: Final = frozenset({"disassociated", "failed"})
@@ -61,8 +64,9 @@ class MemberNetworks:
 
     def using(self, stack: StackId, cidr: Cidr) -> tuple[Network, ...]:
         """See the port."""
+        found: list[Network] = []
         try:
-            return tuple(_Account(self._clients.of(stack), stack.account).networks(cidr))
+            found.extend(_Account(self._clients.of(stack), stack.account).networks(cidr))
         except _TooManyError:
             self._unasked = TOO_MANY
         except ClientError as error:
@@ -73,7 +77,8 @@ class MemberNetworks:
             self._unasked = code
         except BotoCoreError as error:
             raise ServiceUnavailableError(SERVICE, type(error).__name__) from error
-        return ()
+        # What was seen before somebody said no is there all the same.
+        return tuple(found)
 
     def unasked(self) -> str:
         """See the port."""
@@ -103,8 +108,8 @@ class _Account:
                     yield Network(vpc["VpcId"], found, _stack(vpc))
                 elif found is not None and found.contains(cidr) and found != cidr:
                     around.append(vpc["VpcId"])
-        if around:
-            yield from self._subnets(around, cidr)
+        for first in range(0, len(around), MAX_VALUES):
+            yield from self._subnets(around[first : first + MAX_VALUES], cidr)
 
     def _subnets(self, vpcs: list[str], cidr: Cidr) -> Iterator[Network]:
         """Give the subnets in a block, of VPCs that reach beyond it."""

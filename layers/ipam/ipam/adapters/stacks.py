@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ipam.domain.stack import StackId
-    from ipam.services.ports import Clock, Standing
+    from ipam.services.ports import Clock
+    from ipam.services.ports.outside import Standing
 
 SERVICE: Final = "AWS CloudFormation"
 

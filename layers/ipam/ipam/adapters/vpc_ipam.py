@@ -18,12 +18,12 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 
 from ipam.domain.cidr import Cidr
 from ipam.domain.errors import ServiceUnavailableError, VpcIpamRefusedError
-from ipam.services.ports import Chosen
+from ipam.services.ports.outside import Chosen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ipam.services.ports import VpcIpamOrder
+    from ipam.services.ports.outside import VpcIpamOrder
 
 SERVICE: Final = "Amazon VPC IPAM"
 

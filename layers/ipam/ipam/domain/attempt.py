@@ -19,13 +19,14 @@ DAYS_KEPT: Final = 400
 DAY: Final = 24 * 3600 * 1000
 """Milliseconds; days are UTC's."""
 
-Kind = Literal["forged", "denied", "unverified-delete"]
-"""CloudFormation cannot have sent it; it asked for what is not its own; it gave back what its stack does not hold."""
+Kind = Literal["forged", "denied", "unverified-delete", "unverified-update"]
+"""CloudFormation cannot have sent it; it asked for what is not its own; it gave back what its stack does not hold; it
+was to change what its stack has never held, and got something of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Something that was tried, and changed nothing.
+    """Something that was tried, and changed nothing of anybody else's.
 
     Attributes:
         at: when, milliseconds of the epoch.

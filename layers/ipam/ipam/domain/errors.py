@@ -366,6 +366,15 @@ class ServiceUnavailableError(TemporaryError):
 
 
 @dataclass(unsafe_hash=True)
+class ServiceRefusedError(TemporaryError):
+    """Another service of AWS refuses what was asked of it (`what`). `service` is its name, `code` its word for it."""
+
+    service: str
+    what: str
+    code: str
+
+
+@dataclass(unsafe_hash=True)
 class NotSetUpError(ServiceUnavailableError):
     """A service was not asked, because a setting of this process does not say where. `code` names it and the fault."""
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from ipam.domain.cidr import Cidr
 
-OrphanReason = Literal["stack-gone", "deletion-failed", "not-in-stack"]
+OrphanReason = Literal["stack-gone", "deletion-failed", "not-in-stack", "deletion-stuck"]
 """The stack is deleted; its deletion has failed, but not at this; or it stands. It has nothing of this allocation any
-more: what it was for was deleted, retained, skipped, or replaced without a Delete that was heard."""
+more: what it was for was deleted, retained, skipped, or replaced without a Delete that was heard. Or its deletion has
+failed and it has it still: it gives it back when it is deleted again, which somebody has to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ Outcome = Literal[
     "nothing-to-release",
     "verified",
     "unverified-delete",
+    "unverified-update",
     "created",
     "changed",
     "deleted",

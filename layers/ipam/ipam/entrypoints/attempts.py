@@ -21,8 +21,11 @@ KINDS: Final[Mapping[str, Kind]] = {kind: kind for kind in get_args(Kind)}
 MAX_CLAIM: Final = 256
 """Characters that are kept of what an event claims."""
 
-NOT_HELD: Final = "a Delete of what its stack does not hold"
-"""Why an unverified Delete came to nothing: its stack is not told, so no error says it."""
+NOT_HELD: Final[Mapping[str, str]] = {
+    "unverified-delete": "a Delete of what its stack does not hold",
+    "unverified-update": "an Update of what its stack has never held",
+}
+"""What an unverified request was: its stack is not told, so no error says it."""
 
 
 def attempt_of(outcome: str, line: Mapping[str, object], account: str, now: int) -> Attempt | None:
@@ -42,7 +45,7 @@ def attempt_of(outcome: str, line: Mapping[str, object], account: str, now: int)
         at=now,
         account=account,
         kind=kind,
-        reason=str(line.get("reason") or NOT_HELD),
+        reason=str(line.get("reason") or NOT_HELD.get(kind, "")),
         request_type=request_type,
         resource_type=resource_type,
         stack_id=stack_id,

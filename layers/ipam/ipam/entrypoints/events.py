@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+from ipam.domain.owner import SKEW
 from ipam.entrypoints.errors import NotGenuineError
 from ipam.entrypoints.response_url import ResponseUrl, genuine
 
@@ -88,10 +89,12 @@ class Request:
         """When CloudFormation made the request, milliseconds of the epoch by its clock.
 
         Where that cannot be told, the careful answer: a Create or Update is then older than every Delete, and allocates
-        nothing once there was one; a Delete is as late as it was received. No time is later than that.
+        nothing once there was one; a Delete is as late as it was received. So is what tells of a time that is further
+        ahead than clocks differ; within that, the time is the same in every delivery of the request.
         """
-        if self.response_url.signed is not None:
-            return min(self.response_url.signed, self.received)
+        signed = self.response_url.signed
+        if signed is not None:
+            return signed if signed <= self.received + SKEW else self.received
         return self.received if self.request_type == "Delete" else 0
 
     @property

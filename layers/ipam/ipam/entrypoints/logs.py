@@ -29,7 +29,7 @@ MAX_TRACE: Final = 6_000
 """Characters of a traceback that are kept: its end."""
 
 ERRORS: Final = frozenset({"failed", "retried", "undelivered"})
-WARNINGS: Final = frozenset({"denied", "forged", "unverified-delete"})
+WARNINGS: Final = frozenset({"denied", "forged", "unverified-delete", "unverified-update"})
 
 
 def make_logger(service: str = "cn_cidr", stream: IO[str] | None = None) -> Logger:

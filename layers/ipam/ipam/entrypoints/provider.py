@@ -44,7 +44,7 @@ from ipam.entrypoints.events import claims, parse, unwrap
 from ipam.entrypoints.logs import trace, write_line
 from ipam.entrypoints.reasons import MASK, internal_error, reason
 from ipam.entrypoints.response_url import Place
-from ipam.services.ports import NoHappenings, NoNetworks
+from ipam.services.ports.outside import NoHappenings, NoNetworks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,7 +54,8 @@ if TYPE_CHECKING:
     from ipam.domain.attempt import Attempt
     from ipam.entrypoints.delivery import Deliver
     from ipam.entrypoints.events import Request
-    from ipam.services.ports import Clock, Deadline, Happenings, Networks
+    from ipam.services.ports import Clock, Deadline
+    from ipam.services.ports.outside import Happenings, Networks
     from ipam.settings import Settings
 
 LAST_ATTEMPT: Final = 150_000

@@ -10,7 +10,7 @@ Whatever a run has left, for want of time or of an answer of the store, the next
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ipam import bootstrap
 from ipam.domain.errors import StoreUnavailableError
@@ -18,23 +18,28 @@ from ipam.entrypoints.deadlines import LambdaDeadline
 from ipam.entrypoints.errors import UpkeepFailedError
 from ipam.entrypoints.logs import make_logger, trace, write_line
 from ipam.services.approve import keep_approvals
-from ipam.services.orphans import seek_orphans
+from ipam.services.orphans import Sought, seek_orphans
 from ipam.services.tenancy import follow_live
-from ipam.services.upkeep import keep_up
+from ipam.services.upkeep import Report, keep_up
 from ipam.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aws_lambda_powertools.logging import Logger
 
     from ipam.domain.errors import TemporaryError
     from ipam.entrypoints.provider import Context
-    from ipam.services.orphans import Sought
     from ipam.services.ports import Ports
-    from ipam.services.upkeep import Report
+
+_Done = TypeVar("_Done")
 
 ASKING: Final = 45_000
 """Milliseconds that asking for one stack, and writing down how far the search is, may need at worst: a role is taken
 on, and two questions are asked, each of them three times without an answer (`ipam.adapters.aws`)."""
+
+NOTHING: Final[tuple[int, tuple[TemporaryError, ...]]] = (0, ())
+"""What a part came to that failed: nothing was done, and nothing has failed in itself."""
 
 MAX_NAMED: Final = 20
 """Failed pools that the line names: a store that is down fails them all."""
@@ -63,18 +68,20 @@ class Upkeep:
         try:
             deadline = LambdaDeadline(context.get_remaining_time_in_millis)
             while_asking = LambdaDeadline(context.get_remaining_time_in_millis, ASKING)
+            parts = _Parts()
             # First, because stacks wait for it.
-            handed_over, errors = keep_approvals(self.ports, deadline)
+            handed_over, errors = parts.do(lambda: keep_approvals(self.ports, deadline), NOTHING)
             line.update(_handed_over(handed_over, errors))
             # A few of them once in a while, after a deployment; else two calls.
-            moved, stuck = follow_live(self.ports, deadline)
+            moved, stuck = parts.do(lambda: follow_live(self.ports, deadline), NOTHING)
             line.update(_moved(moved, stuck))
-            report = keep_up(self.ports, deadline)
+            report = parts.do(lambda: keep_up(self.ports, deadline), Report(0, 0, 0, ()))
             line.update(_facts(report))
             # Last, because nobody waits for it.
-            line.update(_orphans(seek_orphans(self.ports, while_asking)))
+            line.update(_orphans(parts.do(lambda: seek_orphans(self.ports, while_asking), Sought())))
             untold = self.ports.happenings.untold()
             line["happenings_untold"] = untold or ""
+            parts.end()
             failed = bool(report.failures or errors or stuck or untold)
             outcome = "failed" if failed else _outcome(report, handed_over, moved)
         except StoreUnavailableError as unreadable:
@@ -88,6 +95,32 @@ class Upkeep:
             write_line(self.logger, outcome, line)
         if failed:
             raise UpkeepFailedError(len(report.failures), report.pools, len(errors), len(untold), len(stuck))
+
+
+class _Parts:
+    """The parts of a run: none that fails keeps another from being done."""
+
+    def __init__(self) -> None:
+        self._faults: list[Exception] = []
+
+    def do(self, work: Callable[[], _Done], instead: _Done) -> _Done:
+        """Do a part; what it did not come to is told at the end.
+
+        Raises:
+            StoreUnavailableError: no other part could be done either.
+        """
+        try:
+            return work()
+        except StoreUnavailableError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - raised at the end
+            self._faults.append(fault)
+            return instead
+
+    def end(self) -> None:
+        """Raise the first fault, if there was one."""
+        if self._faults:
+            raise self._faults[0]
 
 
 def deployed() -> Upkeep:

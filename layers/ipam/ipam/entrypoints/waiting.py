@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from ipam.services.approve import MARGIN
-from ipam.services.order import Waiting
+from ipam.services.request import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

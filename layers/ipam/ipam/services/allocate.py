@@ -10,6 +10,7 @@ from ipam.domain.errors import (
     ContendedError,
     DeniedError,
     NetmaskLengthError,
+    NoPoolForRequestError,
     NoSuchPreviewError,
     NoSuchTenantError,
     PermanentError,
@@ -25,9 +26,11 @@ from ipam.domain.pool import NO_RULES, AllocationRules
 from ipam.domain.preview import read_token
 from ipam.services.approve import WAITING_REQUESTS, approved
 from ipam.services.keep import keep
-from ipam.services.order import MAX_ATTEMPTS, Allocated, Order
+from ipam.services.order import Order
 from ipam.services.plan import current_plan
 from ipam.services.redeem import redeem
+from ipam.services.request import MAX_ATTEMPTS, Allocated
+from ipam.services.serve import serve
 from ipam.services.sharing import check_shared
 from ipam.services.vpc_ipam import order_from_vpc_ipam
 
@@ -38,8 +41,8 @@ if TYPE_CHECKING:
     from ipam.domain.change import Operation
     from ipam.domain.plan import Ask, Plan
     from ipam.domain.pool import Pool
-    from ipam.services.order import AllocateRequest
     from ipam.services.ports import Deadline, Ports
+    from ipam.services.request import AllocateRequest
 
 PASSED_OVER_KEPT: Final = 8
 """How many of the pools that could not serve a request its answer names."""
@@ -92,10 +95,10 @@ def allocate_for_pool(
     length = request.ask.netmask_length if request.ask.cidr is None else request.ask.cidr.length
     if length is None:
         raise NetmaskLengthError(space.name, None, "NetmaskLength", None)
-    return _unless_granted(order, lambda: order.serve(space, length))
+    return _unless_granted(order, lambda: serve(order, space, length))
 
 
-def _unless_granted(order: Order, serve: Callable[[], Allocated]) -> Allocated:
+def _unless_granted(order: Order, granting: Callable[[], Allocated]) -> Allocated:
     """Serve an order, but never refuse what was granted: rules may have changed since, and the pool may be full now.
 
     Neither does it matter then that the organisation does not say who may have it.
@@ -104,7 +107,7 @@ def _unless_granted(order: Order, serve: Callable[[], Allocated]) -> Allocated:
         ContendedError: other requests of the same owner changed its record again and again.
     """
     try:
-        allocated = serve()
+        allocated = granting()
     except (PermanentError, ServiceUnavailableError):
         with contextlib.suppress(SupersededError):
             order.reread()
@@ -118,7 +121,7 @@ def _unless_granted(order: Order, serve: Callable[[], Allocated]) -> Allocated:
         kept = keep(order.ports, order.request, order.record, allocated.grant, order.deadline)
         if kept is not None:
             return Allocated(kept, "kept")
-        allocated = order.reread() or serve()
+        allocated = order.reread() or granting()
     raise ContendedError(order.request.owner.name, MAX_ATTEMPTS)
 
 
@@ -157,6 +160,9 @@ def _by_plan(order: Order, plan: Plan) -> Allocated:
 def _answer(ask: Ask, refusals: list[tuple[str, PermanentError]]) -> PermanentError:
     """Choose the refusal to answer with, and note the other pools with it; of those unnamed, what tells something."""
     telling = [(pool, each) for pool, each in refusals if not isinstance(each, _UNTELLING)]
+    if not (telling or ask.named or ask.preview_token):
+        # None of these is for the account: they are not its business, and it has not reached for them.
+        return NoPoolForRequestError(ask.locale, ask.allocation_type, ask.family, ask.pool_tags)
     _, answer = (telling or refusals)[0]
     others = refusals if ask.named else telling
     answer.beside = tuple((pool, refusal_name(each)) for pool, each in others if each is not answer)[:PASSED_OVER_KEPT]
@@ -211,4 +217,4 @@ def _from_pool(order: Order, plan: Plan, pool: Pool) -> Allocated:
             return known
     if pool.vpc_ipam_pool_id:
         return order_from_vpc_ipam(order, space, pool, length)
-    return order.serve(space, length)
+    return serve(order, space, length)

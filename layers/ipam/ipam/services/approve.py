@@ -31,12 +31,14 @@ from ipam.domain.errors import (
 )
 from ipam.domain.stack import StackId
 from ipam.services.audit import OnBehalf, note_request
-from ipam.services.ports import Conflict, Happening
+from ipam.services.ports.outside import Happening
+from ipam.services.ports.store import Conflict
 
 if TYPE_CHECKING:
     from ipam.domain.pool import Pool
-    from ipam.services.order import Allocated, AllocateRequest, Order
+    from ipam.services.order import Order
     from ipam.services.ports import Deadline, Ports
+    from ipam.services.request import Allocated, AllocateRequest
 
 PREFIX: Final = "approval-"
 DIGITS: Final = 32

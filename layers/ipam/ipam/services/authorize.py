@@ -8,7 +8,8 @@ from ipam.domain.authorization import matches
 from ipam.services.plan import current_plan
 
 if TYPE_CHECKING:
-    from ipam.services.ports import Ports, Secrets
+    from ipam.services.ports import Ports
+    from ipam.services.ports.outside import Secrets
 
 
 def is_authorized(ports: Ports, secrets: Secrets, account: str, presented: str) -> bool:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ipam.domain.change import Operation
     from ipam.domain.plan import Plan
     from ipam.domain.pool import Pool
-    from ipam.services.order import AllocateRequest
     from ipam.services.ports import Ports
+    from ipam.services.request import AllocateRequest
 
 MAX_ATTEMPTS: Final = 20
 """Tries, against others who change the VPC's allocation or the pool."""

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from ipam.domain.cidr import Family
     from ipam.domain.plan import Plan
     from ipam.domain.pool import Pool, Scope, Space
-    from ipam.services.ports import Ports, Store
+    from ipam.services.ports import Ports
+    from ipam.services.ports.store import Store
 
     Watch = Callable[[str, int, int], None]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from ipam.domain.change import Change, PutAudit, PutFree, TakeCooling
 from ipam.services.audit import note
 from ipam.services.plan import current_plan
-from ipam.services.ports import Conflict
+from ipam.services.ports.store import Conflict
 
 if TYPE_CHECKING:
     from ipam.domain.allocation import CoolingBlock

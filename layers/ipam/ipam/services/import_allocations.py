@@ -39,7 +39,8 @@ from ipam.services.audit import note, note_request
 from ipam.services.contention import back_off
 from ipam.services.import_rows import Bad
 from ipam.services.import_space import FreeSpace
-from ipam.services.ports import Conflict, NoDeadline
+from ipam.services.ports import NoDeadline
+from ipam.services.ports.store import Conflict
 from ipam.services.reclaim import reclaim
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from ipam.services.plan import current_plan
 if TYPE_CHECKING:
     from ipam.domain.change import Operation
     from ipam.domain.owner import Grant, OwnerRecord
-    from ipam.services.order import AllocateRequest
     from ipam.services.ports import Deadline, Ports
+    from ipam.services.request import AllocateRequest
 
 
 def keep(ports: Ports, request: AllocateRequest, record: OwnerRecord, grant: Grant, deadline: Deadline) -> Grant | None:

@@ -24,7 +24,8 @@ from ipam.domain.pool import EXPIRING, units
 from ipam.domain.stack import stack_holder
 from ipam.services.audit import OnBehalf, note_request
 from ipam.services.cool import cool
-from ipam.services.ports import Conflict, Happening
+from ipam.services.ports.outside import Happening
+from ipam.services.ports.store import Conflict
 
 if TYPE_CHECKING:
     from ipam.domain.allocation import Allocation, AuditEvent

@@ -18,6 +18,10 @@ PLAN_AGE: Final = 30_000
 """Milliseconds for which a plan that was read serves further requests. A rule that an administrator changes holds
 everywhere after this time; no invariant depends on it."""
 
+USED_AGE: Final = 300_000
+"""Milliseconds for which an allocation that was found in use is waited for only shortly: whoever asks for its release
+over and over must not hold the function each time."""
+
 KEPT: Final = 4096
 """Free blocks, and owner records, remembered at most; beyond that all are forgotten, which costs one read each."""
 
@@ -31,6 +35,7 @@ class Memory:
         self._count = 0
         self._owners: dict[OwnerKey, OwnerRecord] = {}
         self._standings: dict[str, tuple[int, tuple[str, ...] | None]] = {}
+        self._used: dict[str, int] = {}
         self._plan: tuple[int, Plan] | None = None
 
     def free_block(self, pool_id: str, family: Family, length: int) -> Cidr | None:
@@ -81,6 +86,16 @@ class Memory:
         if len(self._standings) >= KEPT:
             self._standings.clear()
         self._standings[account] = (now, standing)
+
+    def used(self, allocation_id: str, now: int) -> bool:
+        """Whether an allocation was found in use, after all the waiting, a moment ago."""
+        return 0 <= now - self._used.get(allocation_id, -USED_AGE) < USED_AGE
+
+    def see_used(self, allocation_id: str, now: int) -> None:
+        """Note that an allocation is in use."""
+        if len(self._used) >= KEPT:
+            self._used.clear()
+        self._used[allocation_id] = now
 
     def plan(self, now: int) -> Plan | None:
         """Give the plan, while it is young enough."""

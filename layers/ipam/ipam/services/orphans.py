@@ -3,7 +3,8 @@
     allocation, a day old ---- its stack is asked ---- gone ------------------------------------ orphan
                                      |  |  |---------- deletion failed, or at rest:
                                      |  |  |               has another resource, or none ------- orphan
-                                     |  |  |               has it: gives it back when it goes -- none, or no more
+                                     |  |  |               has it, and the deletion failed ----- orphan, not to be taken
+                                     |  |  |               has it, at rest --------------------- none, or no more
                                      |  |------------- there, on its way ----------------------- none, or no more
                                      nobody says so --------------------------------------------- as it was
 
@@ -23,7 +24,8 @@ from ipam.domain.stack import StackId
 from ipam.services.audit import OnBehalf, note, note_request
 from ipam.services.in_use import used_now
 from ipam.services.plan import current_plan
-from ipam.services.ports import Conflict, Happening
+from ipam.services.ports.outside import Happening
+from ipam.services.ports.store import Conflict
 from ipam.services.release_by_administrator import release_by_administrator
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 
     from ipam.domain.allocation import Allocation
     from ipam.domain.plan import Plan
-    from ipam.services.ports import Deadline, Ports, Standing
+    from ipam.services.ports import Deadline, Ports
+    from ipam.services.ports.outside import Standing
 
 CAUSE: Final = "orphans"
 SUBJECT: Final = "orphans"
@@ -47,7 +50,7 @@ MAX_ASKED: Final = 100
 """Stacks that one run asks for: at ten a second it is done in ten seconds."""
 
 Verdict = OrphanReason | Literal["held", "unknown"]
-Outcome = Literal["released", "already-released", "held", "unknown"]
+Outcome = Literal["released", "already-released", "held", "deletion-stuck", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,8 @@ def release_orphan(
         in_use_too: do not ask for networks.
 
     Returns:
-        Whether it was released here; or somebody was faster; or the stack has it; or nobody says so.
+        Whether it was released here; or somebody was faster; or the stack has it; or it does, and has to be deleted
+        again; or nobody says so.
 
     Raises:
         InUseError: a subnet pool divides it.
@@ -123,11 +127,14 @@ def release_orphan(
     if grant is None:
         return "already-released"
     verdict = _Asked(ports).verdict(allocation)
-    if verdict == "unknown":
-        return verdict
-    if verdict == "held":
-        _mark(ports, allocation, None)
-        return verdict
+    match verdict:
+        case "unknown" | "deletion-stuck":
+            return verdict
+        case "held":
+            _mark(ports, allocation, None)
+            return verdict
+        case _:
+            pass
     refusal = None if in_use_too else used_now(ports, allocation.owner, allocation)
     if refusal is not None:
         raise refusal
@@ -157,8 +164,8 @@ class _Asked:
             case "gone":
                 return "stack-gone"
             case "deleting-failed":
-                # What it has still, it gives back when it is deleted the next time.
-                return self._in_stack(stack, allocation, "deletion-failed")
+                verdict = self._in_stack(stack, allocation, "deletion-failed")
+                return "deletion-stuck" if verdict == "held" else verdict
             case "changing":
                 return "held"
             case "there":

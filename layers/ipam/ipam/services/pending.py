@@ -27,12 +27,13 @@ from ipam.domain.change import Change, PutAudit, PutPending, TakePending, TouchP
 from ipam.domain.errors import ContendedError, NoSuchPoolError, VpcIpamRefusedError
 from ipam.services.audit import OnBehalf, note_request
 from ipam.services.contention import back_off
-from ipam.services.ports import Conflict
+from ipam.services.ports.store import Conflict
 
 if TYPE_CHECKING:
     from ipam.domain.pool import Pool
     from ipam.services.audit import Requester
-    from ipam.services.ports import Chosen, Deadline, Ports
+    from ipam.services.ports import Deadline, Ports
+    from ipam.services.ports.outside import Chosen
 
 CAUSE: Final = "vpc-ipam"
 

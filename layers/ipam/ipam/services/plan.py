@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ipam.domain.change import Change
 from ipam.domain.errors import NoSuchPoolError
-from ipam.services.ports import Conflict
+from ipam.services.ports.store import Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

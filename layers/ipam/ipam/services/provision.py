@@ -11,9 +11,9 @@ from ipam.domain.plan import Ask
 from ipam.domain.pool import MAX_PROVISIONED_CIDRS, ProvisionedCidr
 from ipam.services.allocate import allocate_for_pool
 from ipam.services.divide import divide
-from ipam.services.order import AllocateRequest
 from ipam.services.plan import current_plan
 from ipam.services.ports import NO_DEADLINE
+from ipam.services.request import AllocateRequest
 
 if TYPE_CHECKING:
     from ipam.domain.allocation import Allocation

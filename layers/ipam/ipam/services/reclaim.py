@@ -14,7 +14,7 @@ from ipam.domain.errors import ServiceUnavailableError, VpcIpamRefusedError
 from ipam.domain.free_space import MAX_JOINED, join
 from ipam.services.audit import note
 from ipam.services.give_back import given_back
-from ipam.services.ports import Conflict
+from ipam.services.ports.store import Conflict
 
 if TYPE_CHECKING:
     from ipam.domain.allocation import CoolingBlock

@@ -19,8 +19,8 @@ from ipam.domain.preview import read_token
 from ipam.services.audit import note_request
 from ipam.services.contention import back_off
 from ipam.services.leases import ENDED_KEPT, forgettable, lease_of
-from ipam.services.order import MAX_ATTEMPTS, Allocated
-from ipam.services.ports import Conflict
+from ipam.services.ports.store import Conflict
+from ipam.services.request import MAX_ATTEMPTS, Allocated
 
 if TYPE_CHECKING:
     from ipam.domain.allocation import Lease

@@ -21,7 +21,7 @@ from ipam.services.cool import cool
 from ipam.services.in_use import still_used
 from ipam.services.leases import forgettable
 from ipam.services.plan import current_space
-from ipam.services.ports import Conflict
+from ipam.services.ports.store import Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

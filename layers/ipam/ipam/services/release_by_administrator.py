@@ -17,7 +17,7 @@ from ipam.services.contention import back_off
 from ipam.services.cool import cool
 from ipam.services.leases import ENDED_KEPT, forgettable
 from ipam.services.plan import current_plan, current_space
-from ipam.services.ports import Conflict
+from ipam.services.ports.store import Conflict
 from ipam.services.release import MAX_ATTEMPTS, Outcome
 
 if TYPE_CHECKING:

@@ -6,17 +6,19 @@ until its own Delete comes, so that a rollback finds it again.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ipam.domain.errors import ContendedError, PermanentError, ReplacementRefusedError
+from ipam.domain.ids import is_allocation_id
 from ipam.domain.owner import digest
 from ipam.services.allocate import allocate
 from ipam.services.contention import back_off
 from ipam.services.keep import keep
 from ipam.services.leases import end_preview, lease_of
-from ipam.services.order import Allocated, AllocateRequest
 from ipam.services.plan import current_plan
 from ipam.services.release import ReleaseRequest, release_never_accepted
+from ipam.services.request import Allocated, AllocateRequest
 
 if TYPE_CHECKING:
     from ipam.domain.owner import Grant, OwnerRecord
@@ -48,7 +50,8 @@ def revise(ports: Ports, request: AllocateRequest, deadline: Deadline) -> Alloca
             release_never_accepted(ports, _as_release(request), leftover[0], deadline)
         elif grant is None:
             _refuse_replacement(request, record)
-            return allocate(ports, request, deadline, record.knowing(request.held))
+            allocated = allocate(ports, request, deadline, record.knowing(request.held))
+            return replace(allocated, unverified=is_allocation_id(request.held) and not record.has_had(request.held))
         elif _is_over(ports, request, grant):
             deadline.ensure()
             end_preview(ports, lease_of(grant, request.owner, request.account))

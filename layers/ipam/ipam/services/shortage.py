@@ -1,4 +1,4 @@
-"""Shortage: why a pool has no room for a block, and whether waiting would help.
+"""Shortage: why a pool has no room for a block, or not this very one, and whether waiting would help.
 
 Only a refusal asks for this, so it may read what an order never does: the free blocks one by one. What it reads is
 bounded, and what it says of more than that is said of what it has read.
@@ -11,7 +11,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Final, Literal
 
 from ipam.domain.cidr import WIDTHS
-from ipam.domain.errors import PoolExhaustedError
+from ipam.domain.errors import CidrNotFreeError, PoolExhaustedError
 from ipam.domain.free_space import Limits, joined
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ipam.domain.cidr import Cidr
     from ipam.domain.plan import Ask
     from ipam.domain.pool import Space
-    from ipam.services.ports import Store
+    from ipam.services.ports.store import Store
 
     Whose = Literal["request", "pool"]
 
@@ -67,6 +67,21 @@ def shortage(store: Store, space: Space, ask: Ask, length: int) -> PoolExhausted
         limited_by=_limited_by(space, lists, length, permitted=permitted),
         permitted=permitted,
     )
+
+
+def not_free(store: Store, space: Space, exact: Cidr) -> CidrNotFreeError:
+    """Explain why an exact block of a space is not to be had; until when, if all of it that is not free is cooling.
+
+    Args:
+        store: where it is looked up.
+        space: the pool that it is in.
+        exact: the block.
+    """
+    cooling = [each for each in store.cooling(space.pool_id, MAX_COOLING) if each.cidr.overlaps(exact)]
+    free = [block for block in store.all_free(space.pool_id, exact.family) if block.overlaps(exact)]
+    covered = sum(min(block.size, exact.size) for block in [*free, *(each.cidr for each in cooling)])
+    until = max((each.until for each in cooling), default=None) if covered == exact.size else None
+    return CidrNotFreeError(space.name, exact, until)
 
 
 def _has_room(blocks: Iterable[Cidr], limits: Limits, length: int) -> bool:

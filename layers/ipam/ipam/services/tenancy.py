@@ -20,6 +20,7 @@ from ipam.domain.errors import (
     InUseError,
     NoSuchTenantError,
     RotationUnfinishedError,
+    ServiceRefusedError,
     ServiceUnavailableError,
     TemporaryError,
 )
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 
     from ipam.domain.allocation import AuditEvent
     from ipam.domain.plan import Plan
-    from ipam.services.ports import Deadline, Ports, RegionAliases
+    from ipam.services.ports import Deadline, Ports
+    from ipam.services.ports.outside import RegionAliases
 
 MAX_ATTEMPTS: Final = 10
 """Tries, against others who change the same tenant."""
@@ -69,6 +71,7 @@ def add_tenant(ports: Ports, account: str, change: Callable[[Tenant], Tenant], c
 
     Raises:
         ServiceUnavailableError: the alias of a Region could not be made; the record is there.
+        ServiceRefusedError: it never can, there is no such account; the record is there.
     """
     # Asked first: who does not know where the ways in are writes down nothing.
     regions = ports.aliases.regions()
@@ -168,12 +171,15 @@ def _follow(
     errors: list[TemporaryError] = []
     try:
         outdated, left_over = region.outdated(sorted(plan.tenants), sorted(plan.removed))
-        for account in (*outdated, *left_over)[:most]:
+        accounts = [*outdated, *left_over]
+        # From anywhere: those that fail each time must not keep the others for ever.
+        first = ports.chance.below(len(accounts)) if len(accounts) > MAX_FAILED else 0
+        for account in (accounts[first:] + accounts[:first])[:most]:
             deadline.ensure()
             try:
                 _settle(ports, region, account)
                 done += 1
-            except ServiceUnavailableError as error:
+            except TemporaryError as error:
                 errors.append(error)
                 if len(errors) == MAX_FAILED:
                     break
@@ -206,13 +212,13 @@ def _in_each(regions: Sequence[RegionAliases], deed: Callable[[RegionAliases], N
     """Do something to the ways in of each Region; one that fails does not keep the others.
 
     Raises:
-        ServiceUnavailableError: it was not done everywhere; of several Regions the first is told.
+        ServiceRefusedError, ServiceUnavailableError: it was not done everywhere; of several Regions the first is told.
     """
-    errors: list[ServiceUnavailableError] = []
+    errors: list[TemporaryError] = []
     for region in regions:
         try:
             deed(region)
-        except ServiceUnavailableError as error:
+        except (ServiceRefusedError, ServiceUnavailableError) as error:
             errors.append(error)
     if errors:
         raise errors[0]

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from ipam.domain.change import ChangeQuota
     from ipam.domain.plan import Plan
-    from ipam.services.ports import Ports, RegionAliases
+    from ipam.services.ports import Ports
+    from ipam.services.ports.outside import RegionAliases
 
 
 def accounts(ports: Ports, plan: Plan, watch: Callable[[str, int, int], None]) -> list[str]:

@@ -34,18 +34,21 @@ from ipam.domain.errors import (
 from ipam.domain.free_space import Limits
 from ipam.domain.pool import NO_QUOTA
 from ipam.services import pending
+from ipam.services.choose import Choice
 from ipam.services.give_back import free_what_was_given_back
 from ipam.services.leases import end_previews
 from ipam.services.plan import current_plan
-from ipam.services.ports import VpcIpamOrder
+from ipam.services.ports.outside import VpcIpamOrder
 from ipam.services.reclaim import reclaim
+from ipam.services.serve import serve
 
 if TYPE_CHECKING:
     from ipam.domain.allocation import Allocation, PendingOrder
     from ipam.domain.change import Operation
     from ipam.domain.pool import Pool, Space
-    from ipam.services.order import Allocated, Order
-    from ipam.services.ports import Chosen
+    from ipam.services.order import Order
+    from ipam.services.ports.outside import Chosen
+    from ipam.services.request import Allocated
 
 MAX_CHOICES: Final = 8
 """Blocks that Amazon VPC IPAM may choose in vain, because they are held or cool here without its knowledge."""
@@ -97,7 +100,7 @@ class _Ordering:
         self._check()
         if self._exact is not None:
             self._cover(self._exact)
-            self._order.find(self._space, self._length)
+            Choice(self._order, self._space, self._length).find()
         for _ in range(MAX_CHOICES):
             written = self._write_down()
             chosen = self._choose(written)
@@ -229,11 +232,11 @@ class _Ordering:
             CidrNotFreeError: it is the exact one.
         """
         try:
-            return self._order.serve(self._space, self._length)
+            return serve(self._order, self._space, self._length)
         except CidrNotFreeError:
             # It may be that only the last step of its last release is missing here.
             if free_what_was_given_back(self._ports, self._pool.pool_id, chosen.cidr, self._deadline):
-                return self._order.serve(self._space, self._length)
+                return serve(self._order, self._space, self._length)
             if self._exact is not None:
                 raise
             return None

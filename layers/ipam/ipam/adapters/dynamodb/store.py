@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, HTTPClientError
 
-from ipam.adapters.dynamodb import items, keys
+from ipam.adapters.dynamodb import attributes, block_items, keys, plan_items, request_items
 from ipam.adapters.dynamodb.writes import NEW, Writes
 from ipam.domain.attempt import date_of
 from ipam.domain.change import ChangeQuota, PutOwner
@@ -24,12 +24,12 @@ from ipam.domain.errors import StoreUnavailableError
 from ipam.domain.orphan import Round
 from ipam.domain.owner import OwnerRecord
 from ipam.domain.plan import Plan
-from ipam.services.ports import Conflict, Refusal
+from ipam.services.ports.store import Conflict, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ipam.adapters.dynamodb.items import Item
+    from ipam.adapters.dynamodb.attributes import Item
     from ipam.domain.allocation import Allocation, Approval, AuditRecord, CoolingBlock, Lease, PendingOrder
     from ipam.domain.attempt import Attempt
     from ipam.domain.change import Change
@@ -96,13 +96,13 @@ class DynamoDbStore:
         for item in self._query(keys.PLAN):
             match item[keys.SORT_KEY]["S"].split("#", 1)[0]:
                 case "SCOPE":
-                    scopes.append(items.to_scope(item))
+                    scopes.append(plan_items.to_scope(item))
                 case "POOL":
-                    pools.append(items.to_pool(item))
+                    pools.append(plan_items.to_pool(item))
                 case "CIDR":
-                    provisioned.append(items.to_provisioned(item))
+                    provisioned.append(plan_items.to_provisioned(item))
                 case "TENANT":
-                    tenants.append(items.to_tenant(item))
+                    tenants.append(plan_items.to_tenant(item))
                 case _:
                     continue
         return Plan(tuple(scopes), tuple(pools), tuple(provisioned), tuple(tenants))
@@ -112,86 +112,86 @@ class DynamoDbStore:
         """See the port."""
         sizes = (keys.free_from(family, WIDTHS[family] - length), keys.free_until(family))
         found = self._query(keys.free_partition(pool_id), between=sizes, limit=limit)
-        return [items.to_free(item) for item in found]
+        return [block_items.to_free(item) for item in found]
 
     @_translated
     def largest_free(self, pool_id: str, family: Family) -> Cidr | None:
         """See the port."""
         sizes = (keys.free_from(family, 0), keys.free_until(family))
         found = self._query(keys.free_partition(pool_id), between=sizes, limit=1, backwards=True)
-        return next((items.to_free(item) for item in found), None)
+        return next((block_items.to_free(item) for item in found), None)
 
     @_translated
     def free_among(self, pool_id: str, blocks: Sequence[Cidr]) -> set[Cidr]:
         """See the port."""
         found: set[Cidr] = set()
         for start in range(0, len(blocks), BATCH):
-            wanted = [items.key_of(keys.free(pool_id, block)) for block in blocks[start : start + BATCH]]
-            found.update(items.to_free(item) for item in self._batch_get(wanted))
+            wanted = [attributes.key_of(keys.free(pool_id, block)) for block in blocks[start : start + BATCH]]
+            found.update(block_items.to_free(item) for item in self._batch_get(wanted))
         return found
 
     def all_free(self, pool_id: str, family: Family) -> Iterator[Cidr]:
         """See the port."""
         sizes = (keys.free_from(family, 0), keys.free_until(family))
-        return (items.to_free(item) for item in self._query(keys.free_partition(pool_id), between=sizes))
+        return (block_items.to_free(item) for item in self._query(keys.free_partition(pool_id), between=sizes))
 
     @_translated
     def cooling(self, pool_id: str, limit: int, until: int | None = None) -> list[CoolingBlock]:
         """See the port."""
         due = None if until is None else (" ", keys.cooling_until(until))
         found = self._query(keys.cooling_partition(pool_id), between=due, limit=limit)
-        return [items.to_cooling(item) for item in found]
+        return [block_items.to_cooling(item) for item in found]
 
     @_translated
     def sticky(self, pool_id: str, holder: str, after: int, limit: int) -> list[CoolingBlock]:
         """See the port."""
         sought = keys.sticky_after(holder, after)
         found = self._query(keys.sticky_partition(pool_id), between=sought, limit=limit, backwards=True)
-        return [items.to_sticky(item) for item in found]
+        return [block_items.to_sticky(item) for item in found]
 
     def allocation(self, pool_id: str, cidr: Cidr) -> Allocation | None:
         """See the port."""
         item = self._get(keys.allocation(pool_id, cidr), consistent=True)
-        return None if item is None else items.to_allocation(item)
+        return None if item is None else block_items.to_allocation(item)
 
     def allocations_beyond(self, pool_id: str, after: Cidr) -> Iterator[Allocation]:
         """See the port."""
         found = self._query(keys.used_partition(pool_id), between=keys.blocks_beyond(after))
-        return (items.to_allocation(item) for item in found)
+        return (block_items.to_allocation(item) for item in found)
 
     def orphans_round(self) -> Round:
         """See the port."""
         item = self._get(keys.orphans_round(), consistent=True)
-        return Round() if item is None else items.to_round(item)
+        return Round() if item is None else block_items.to_round(item)
 
     def allocations(self, pool_id: str, within: Cidr | None = None) -> Iterator[Allocation]:
         """See the port."""
         between = None if within is None else (keys.blocks_from(within), keys.blocks_until(within))
-        return (items.to_allocation(item) for item in self._query(keys.used_partition(pool_id), between=between))
+        return (block_items.to_allocation(item) for item in self._query(keys.used_partition(pool_id), between=between))
 
     def lease(self, pool_id: str, cidr: Cidr) -> Lease | None:
         """See the port."""
         item = self._get(keys.lease(pool_id, cidr), consistent=True)
-        return None if item is None else items.to_lease(item)
+        return None if item is None else block_items.to_lease(item)
 
     def leases(self, pool_id: str) -> Iterator[Lease]:
         """See the port."""
-        return (items.to_lease(item) for item in self._query(keys.lease_partition(pool_id)))
+        return (block_items.to_lease(item) for item in self._query(keys.lease_partition(pool_id)))
 
     def approval(self, approval_id: str) -> Approval | None:
         """See the port."""
         item = self._get(keys.approval(approval_id), consistent=True)
-        return None if item is None else items.to_approval(item)
+        return None if item is None else request_items.to_approval(item)
 
     @_translated
     def approvals(self) -> list[Approval]:
         """See the port."""
-        return [items.to_approval(item) for item in self._query(keys.APPROVALS)]
+        return [request_items.to_approval(item) for item in self._query(keys.APPROVALS)]
 
     @_translated
     def orders(self, pool_id: str) -> list[PendingOrder]:
         """See the port."""
-        return [items.to_order(item) for item in self._query(keys.order_partition(pool_id))]
+        return [request_items.to_order(item) for item in self._query(keys.order_partition(pool_id))]
 
     def owner(self, key: OwnerKey) -> OwnerRecord:
         """See the port."""
@@ -204,41 +204,41 @@ class DynamoDbStore:
     @_translated
     def owners(self, party: str) -> list[OwnerRecord]:
         """See the port."""
-        return [items.to_owner(item) for item in self._query(keys.owner_partition(party))]
+        return [request_items.to_owner(item) for item in self._query(keys.owner_partition(party))]
 
     @_translated
     def owners_hint(self, party: str) -> list[OwnerRecord]:
         """See the port."""
-        return [items.to_owner(item) for item in self._query(keys.owner_partition(party), consistent=False)]
+        return [request_items.to_owner(item) for item in self._query(keys.owner_partition(party), consistent=False)]
 
     @_translated
     def quota(self, account: str, pool_id: str) -> ChangeQuota:
         """See the port."""
         item = self._get(keys.quota(account, pool_id), consistent=True)
-        return ChangeQuota(account, pool_id, 0, 0) if item is None else items.to_quota(item)
+        return ChangeQuota(account, pool_id, 0, 0) if item is None else block_items.to_quota(item)
 
     @_translated
     def quotas(self, account: str) -> list[ChangeQuota]:
         """See the port."""
-        return [items.to_quota(item) for item in self._query(keys.quota_partition(account))]
+        return [block_items.to_quota(item) for item in self._query(keys.quota_partition(account))]
 
     def audit(self, subject: str, cidr: Cidr | None = None) -> Iterator[AuditRecord]:
         """See the port."""
         between = None if cidr is None else keys.audit_of(cidr)
-        return (items.to_audit(item) for item in self._query(keys.audit_partition(subject), between=between))
+        return (request_items.to_audit(item) for item in self._query(keys.audit_partition(subject), between=between))
 
     def attempts(self, day: int, account: str | None = None) -> Iterator[Attempt]:
         """See the port."""
         between = None if account is None else keys.attempts_of(account)
         found = self._query(keys.attempt_partition(date_of(day)), between=between)
-        return (items.to_attempt(item) for item in found)
+        return (request_items.to_attempt(item) for item in found)
 
     @_translated
     def count_attempt(self, attempt: Attempt) -> int:
         """See the port. A call that is sent again, because no answer came, may count twice."""
         counted = self._client.update_item(
             TableName=self._table,
-            Key=items.key_of(keys.tally(date_of(attempt.day), attempt.account)),
+            Key=attributes.key_of(keys.tally(date_of(attempt.day), attempt.account)),
             UpdateExpression="ADD nth :one SET expires = :expires",
             ExpressionAttributeValues={":one": {"N": "1"}, ":expires": {"N": str(attempt.expires)}},
             ReturnValues="UPDATED_NEW",
@@ -251,7 +251,7 @@ class DynamoDbStore:
         try:
             self._client.put_item(
                 TableName=self._table,
-                Item=items.from_attempt(attempt),
+                Item=request_items.from_attempt(attempt),
                 ConditionExpression=f"{NEW} OR nth < :nth",
                 ExpressionAttributeValues={":nth": {"N": str(attempt.number)}},
             )
@@ -272,12 +272,12 @@ class DynamoDbStore:
 
     def _owner(self, key: OwnerKey, *, consistent: bool) -> OwnerRecord:
         item = self._get(keys.owner(key), consistent=consistent)
-        return OwnerRecord(key) if item is None else items.to_owner(item)
+        return OwnerRecord(key) if item is None else request_items.to_owner(item)
 
     @_translated
     def _get(self, key: keys.Key, *, consistent: bool) -> Item | None:
         """Read one item."""
-        answer = self._client.get_item(TableName=self._table, Key=items.key_of(key), ConsistentRead=consistent)
+        answer = self._client.get_item(TableName=self._table, Key=attributes.key_of(key), ConsistentRead=consistent)
         return cast("Item | None", answer.get("Item"))
 
     def _query(
@@ -348,6 +348,8 @@ def _refusals(change: Change, error: ClientError) -> tuple[Refusal, ...]:
             continue
         if code == "ValidationError":
             raise error
-        current = items.to_owner(reason["Item"]) if isinstance(operation, PutOwner) and "Item" in reason else None
+        current = (
+            request_items.to_owner(reason["Item"]) if isinstance(operation, PutOwner) and "Item" in reason else None
+        )
         refusals.append(Refusal(operation, current, busy=code != "ConditionalCheckFailed"))
     return tuple(refusals)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ipam.adapters.dynamodb import items, keys
+from ipam.adapters.dynamodb import attributes, block_items, keys, plan_items, request_items
 from ipam.domain.change import (
     ChangeQuota,
     CloseApproval,
@@ -49,7 +49,7 @@ from ipam.domain.change import (
 )
 
 if TYPE_CHECKING:
-    from ipam.adapters.dynamodb.items import Item
+    from ipam.adapters.dynamodb.attributes import Item
     from ipam.domain.change import Operation
     from ipam.domain.owner import OwnerRecord
 
@@ -77,12 +77,14 @@ class Writes:
             case RemoveScope() | RemovePool() | RemoveName() | RemoveProvisioned():
                 return self._remove(operation)
             case ReplaceScope(scope):
-                return self._put(items.from_scope(replace(scope, version=scope.version + 1)), *_version(scope.version))
+                return self._put(
+                    plan_items.from_scope(replace(scope, version=scope.version + 1)), *_version(scope.version)
+                )
             case ReplaceTenant(tenant):
-                changed = items.from_tenant(replace(tenant, version=tenant.version + 1))
+                changed = plan_items.from_tenant(replace(tenant, version=tenant.version + 1))
                 return self._put(changed, *_version(tenant.version))
             case ReplacePool(pool):
-                return self._put(items.from_pool(replace(pool, version=pool.version + 1)), *_version(pool.version))
+                return self._put(plan_items.from_pool(replace(pool, version=pool.version + 1)), *_version(pool.version))
             case TouchScope(scope_id):
                 return self._count_on(keys.scope(scope_id))
             case TouchPool(pool_id):
@@ -95,17 +97,21 @@ class Writes:
                 return self._mark(operation)
             case PutRound(progress):
                 seen = _version(progress.version) if progress.version else (NEW,)
-                return self._put(items.from_round(progress), *seen)
+                return self._put(block_items.from_round(progress), *seen)
             case PassAllocation(allocation, previous_id):
                 values: Item = {":id": {"S": previous_id}}
-                return self._put(items.from_allocation(allocation), f"{SAME} AND {WHOLE}", values)
+                return self._put(block_items.from_allocation(allocation), f"{SAME} AND {WHOLE}", values)
             case SetLease(lease, replaces):
                 condition = SAME if replaces else f"{NEW} OR {SAME}"
-                return self._put(items.from_lease(lease), condition, {":id": {"S": replaces or lease.allocation_id}})
+                return self._put(
+                    block_items.from_lease(lease), condition, {":id": {"S": replaces or lease.allocation_id}}
+                )
             case DecideApproval(approval):
-                return self._put(items.from_approval(approval), DECIDED, {":decision": {"S": "waiting"}})
+                return self._put(request_items.from_approval(approval), DECIDED, {":decision": {"S": "waiting"}})
             case CloseApproval(approval):
-                return self._put(items.from_approval(approval), DECIDED, {":decision": {"S": approval.decision}})
+                return self._put(
+                    request_items.from_approval(approval), DECIDED, {":decision": {"S": approval.decision}}
+                )
             case PutOwner(record, expires):
                 return self._put_owner(record, expires)
             case ChangeQuota():
@@ -160,12 +166,12 @@ class Writes:
 
     def _count_on(self, key: keys.Key) -> dict[str, Any]:
         """Count the version of a part of the plan on, if that is there."""
-        update = {"Key": items.key_of(key), "UpdateExpression": "ADD version :one"}
+        update = {"Key": attributes.key_of(key), "UpdateExpression": "ADD version :one"}
         return {"Update": self._conditional(update, THERE, {":one": {"N": "1"}})}
 
     def _divide(self, change: DivideAllocation | UniteAllocation) -> dict[str, Any]:
         """Note that a subnet pool divides an allocation, or that it no longer does."""
-        update: dict[str, Any] = {"Key": items.key_of(keys.allocation(change.pool_id, change.cidr))}
+        update: dict[str, Any] = {"Key": attributes.key_of(keys.allocation(change.pool_id, change.cidr))}
         values: Item = {":id": {"S": change.allocation_id}, ":pool": {"S": change.divided_by}}
         if isinstance(change, DivideAllocation):
             update["UpdateExpression"] = "SET divided_by = :pool"
@@ -175,20 +181,20 @@ class Writes:
 
     def _mark(self, change: MarkOrphan) -> dict[str, Any]:
         """Note in an allocation that it is an orphan, or that it is none."""
-        update: dict[str, Any] = {"Key": items.key_of(keys.allocation(change.pool_id, change.cidr))}
+        update: dict[str, Any] = {"Key": attributes.key_of(keys.allocation(change.pool_id, change.cidr))}
         values: Item = {":id": {"S": change.allocation_id}}
         if change.orphan is None:
             update["UpdateExpression"] = "REMOVE orphan"
         else:
             update["UpdateExpression"] = "SET orphan = :orphan"
-            values[":orphan"] = items.orphan_of(change.orphan)
+            values[":orphan"] = block_items.orphan_of(change.orphan)
         return {"Update": self._conditional(update, SAME, values)}
 
     def _put(self, item: Item, condition: str, values: Item | None = None) -> dict[str, Any]:
         return {"Put": self._conditional({"Item": item}, condition, values)}
 
     def _delete(self, key: keys.Key, condition: str, values: Item | None = None) -> dict[str, Any]:
-        return {"Delete": self._conditional({"Key": items.key_of(key)}, condition, values)}
+        return {"Delete": self._conditional({"Key": attributes.key_of(key)}, condition, values)}
 
     def _conditional(self, write: dict[str, Any], condition: str, values: Item | None = None) -> dict[str, Any]:
         """Put a write under its condition."""
@@ -197,7 +203,7 @@ class Writes:
 
     def _put_owner(self, record: OwnerRecord, expires: int | None) -> dict[str, Any]:
         """Store an owner's record over the version that it was made from, or get back the one that is there."""
-        item = items.from_owner(record, expires)
+        item = request_items.from_owner(record, expires)
         write = self._put(item, *(_version(record.version) if record.version else (NEW,)))
         write["Put"]["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         return write
@@ -205,12 +211,15 @@ class Writes:
     def _describe(self, change: DescribeAllocation) -> dict[str, Any]:
         """Set the description and the tags of an allocation; what is empty is left out."""
         values: Item = {":id": {"S": change.allocation_id}}
-        said = items.description_of(change.description, change.tags)
+        said = block_items.description_of(change.description, change.tags)
         values |= {f":{name}": value for name, value in said.items()}
         kept = ", ".join(f"{name} = :{name}" for name in said)
         gone = ", ".join(name for name in ("description", "tags") if name not in said)
         expression = " ".join([f"SET {kept}"] * bool(kept) + [f"REMOVE {gone}"] * bool(gone))
-        update = {"Key": items.key_of(keys.allocation(change.pool_id, change.cidr)), "UpdateExpression": expression}
+        update = {
+            "Key": attributes.key_of(keys.allocation(change.pool_id, change.cidr)),
+            "UpdateExpression": expression,
+        }
         return {"Update": self._conditional(update, SAME, values)}
 
     def _add_quota(self, change: ChangeQuota) -> dict[str, Any]:
@@ -231,7 +240,7 @@ class Writes:
             conditions.append(f"({NEW} OR {held})" if room >= 0 else held)
         update: dict[str, Any] = {
             "TableName": self._table,
-            "Key": items.key_of(keys.quota(change.account, change.pool_id)),
+            "Key": attributes.key_of(keys.quota(change.account, change.pool_id)),
             "UpdateExpression": "ADD allocations :allocations, units :units",
             "ExpressionAttributeValues": values,
         }
@@ -249,29 +258,29 @@ def _new_item(operation: Operation) -> Item:  # noqa: C901, PLR0911, PLR0912 - o
     """Write a record that must not be there yet."""
     match operation:
         case PutFree(pool_id, cidr):
-            return items.from_free(pool_id, cidr)
+            return block_items.from_free(pool_id, cidr)
         case PutAllocation(allocation):
-            return items.from_allocation(allocation)
+            return block_items.from_allocation(allocation)
         case PutCooling(block):
-            return items.from_cooling(block)
+            return block_items.from_cooling(block)
         case PutAudit(record):
-            return items.from_audit(record)
+            return request_items.from_audit(record)
         case PutSticky(holder, block):
-            return items.from_sticky(holder, block)
+            return block_items.from_sticky(holder, block)
         case PutScope(scope):
-            return items.from_scope(scope)
+            return plan_items.from_scope(scope)
         case PutPool(pool):
-            return items.from_pool(pool)
+            return plan_items.from_pool(pool)
         case PutName(name, holder_id):
-            return items.from_name(name, holder_id)
+            return plan_items.from_name(name, holder_id)
         case PutProvisioned(block):
-            return items.from_provisioned(block)
+            return plan_items.from_provisioned(block)
         case PutTenant(tenant):
-            return items.from_tenant(tenant)
+            return plan_items.from_tenant(tenant)
         case PutApproval(approval):
-            return items.from_approval(approval)
+            return request_items.from_approval(approval)
         case PutPending(order):
-            return items.from_order(order)
+            return request_items.from_order(order)
         case _:
             message = f"not a new record: {operation}"
             raise TypeError(message)

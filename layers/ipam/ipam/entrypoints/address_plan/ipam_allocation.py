@@ -15,7 +15,7 @@ from ipam.entrypoints.address_plan.resources import find_pool
 from ipam.entrypoints.answers import Answer
 from ipam.entrypoints.cn_cidr.get_cn_cidr import GetCnCidr, attributes, end_allocation
 from ipam.services.allocate import allocate
-from ipam.services.order import AllocateRequest
+from ipam.services.request import AllocateRequest
 from ipam.services.revise import revise
 
 if TYPE_CHECKING:

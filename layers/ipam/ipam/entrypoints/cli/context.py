@@ -17,7 +17,8 @@ from ipam.settings import Settings
 
 if TYPE_CHECKING:
     from ipam.services.import_source import VpcIpam
-    from ipam.services.ports import Ports, Secrets
+    from ipam.services.ports import Ports
+    from ipam.services.ports.outside import Secrets
 
 
 class Format(StrEnum):

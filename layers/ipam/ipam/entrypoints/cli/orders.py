@@ -28,16 +28,16 @@ from ipam.entrypoints.cli.rows import GrantRow
 from ipam.entrypoints.cli.rows.holders import by_command
 from ipam.entrypoints.explanations import OTHERWISE, WHY
 from ipam.services.allocate import allocate as serve
-from ipam.services.order import AllocateRequest
 from ipam.services.plan import current_plan
 from ipam.services.ports import NoDeadline
+from ipam.services.request import AllocateRequest
 
 if TYPE_CHECKING:
     from ipam.domain.cidr import Family
     from ipam.domain.plan import Plan
     from ipam.domain.pool import AllocationType, Pool, Tag
-    from ipam.services.order import Allocated
     from ipam.services.ports import Ports
+    from ipam.services.request import Allocated
 
 TOKEN_DIGITS: Final = 16
 """Hexadecimal digits of the token of an order that was not given one."""

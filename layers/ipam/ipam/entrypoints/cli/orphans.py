@@ -30,6 +30,7 @@ WHY: Final = {
     "stack-gone": "the stack is gone",
     "deletion-failed": "its deletion failed, and it has it no more",
     "not-in-stack": "the stack has it no more",
+    "deletion-stuck": "its deletion failed, and it has it still",
 }
 
 app = typer.Typer(help="Allocations that no stack will give back any more.", invoke_without_command=True)
@@ -125,6 +126,11 @@ def _refusal(ports: Ports, orphan: Allocation, cause: str, *, in_use_too: bool) 
     match outcome:
         case "held":
             return "its stack has it again, or is being changed. Nothing was released."
+        case "deletion-stuck":
+            return (
+                "the deletion of its stack failed, and it gives this back when it is deleted again: see what keeps it. "
+                "`ipam release` takes it back without asking."
+            )
         case "unknown":
             role = "" if ports.stacks.can_ask else " Set IPAM_DISCOVERY_ROLE."
             return f"nobody says how its stack is, so it stays.{role} `ipam release` takes it back without asking."

@@ -34,6 +34,7 @@ from ipam.domain.errors import (
     PoolMismatchError,
     QuotaExceededError,
     RotationUnfinishedError,
+    ServiceRefusedError,
     ServiceUnavailableError,
     SeveralScopesError,
     StoreUnavailableError,
@@ -45,7 +46,8 @@ from ipam.entrypoints.cli.render import console, plain
 from ipam.entrypoints.cli.render_rows import shown_end
 from ipam.entrypoints.cli.rows.values import when
 from ipam.entrypoints.properties import shown
-from ipam.entrypoints.reasons import LISTS, WIDTH, beside, sentence, whose
+from ipam.entrypoints.reasons import beside, sentence
+from ipam.entrypoints.reasons.pools import LISTS, WIDTH, whose
 from ipam.settings import SettingError
 
 
@@ -260,6 +262,11 @@ def _(error: CidrNotFreeError) -> str:
 @refusal.register
 def _(error: ContendedError) -> str:
     return f"Too many changes of {shown(error.pool)} at once ({error.attempts} attempts). Run the command again."
+
+
+@refusal.register
+def _(error: ServiceRefusedError) -> str:
+    return f"{error.service} refuses {error.what} ({error.code}). If there is no such account, `ipam tenant remove` it."
 
 
 @refusal.register

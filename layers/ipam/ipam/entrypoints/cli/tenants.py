@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from ipam.domain.plan import Plan
     from ipam.domain.tenant import Tenant
-    from ipam.services.ports import Ports, RegionAliases
+    from ipam.services.ports import Ports
+    from ipam.services.ports.outside import RegionAliases
 
 COLUMNS: Final = (
     *("account", "name", "standing", "key_generation"),

@@ -20,7 +20,8 @@ from ipam.services.verify import verify
 
 if TYPE_CHECKING:
     from ipam.entrypoints.events import Request
-    from ipam.services.ports import Deadline, Ports, Secrets
+    from ipam.services.ports import Deadline, Ports
+    from ipam.services.ports.outside import Secrets
 
 PREFIX: Final = "return-of-"
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.logging import Logger
 
     from ipam.entrypoints.delivery import Deliver
-    from ipam.services.ports import Deadline, Ports, Secrets
+    from ipam.services.ports import Deadline, Ports
+    from ipam.services.ports.outside import Secrets
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ipam.domain.allocation import Approval
     from ipam.domain.plan import Plan
-    from ipam.services.order import Allocated
+    from ipam.services.request import Allocated
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
-"""The store in memory: for unit tests, simulations and the figures, never in the deployed layer.
+"""The records in memory, read and changed as the table's are, and what DynamoDB would charge for it.
 
 It holds the same records under the same keys as the table and judges the same conditions, one change at a time. It also
-counts what DynamoDB would charge, by the size of the very items that the table would hold: a transaction writes each
-item twice, a condition check counts as a write, and a consistent read counts 4 KB units of all that it reads
-(developer guide, "DynamoDB throughput capacity").
+counts capacity units, by the size of the very items that the table would hold: a transaction writes each item twice, a
+condition check counts as a write, and a consistent read counts 4 KB units of all that it reads (developer guide,
+"DynamoDB throughput capacity").
 """
 
 from __future__ import annotations
@@ -15,49 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from sortedcontainers import SortedDict
 
-from ipam.adapters.dynamodb import items, keys
+from ipam.adapters.dynamodb import attributes, block_items, keys, plan_items, request_items
+from ipam.adapters.memory.operations import REMOVALS, holds, key_of, record_of
 from ipam.domain.allocation import Allocation, Approval, AuditRecord, CoolingBlock, Lease, PendingOrder
 from ipam.domain.attempt import Attempt, date_of
 from ipam.domain.change import (
     ChangeQuota,
-    CloseApproval,
-    DecideApproval,
     DescribeAllocation,
     DivideAllocation,
-    EndLease,
     MarkOrphan,
-    PassAllocation,
-    PutAllocation,
-    PutApproval,
-    PutAudit,
-    PutCooling,
-    PutFree,
-    PutName,
     PutOwner,
-    PutPending,
-    PutPool,
-    PutProvisioned,
-    PutRound,
-    PutScope,
-    PutSticky,
-    PutTenant,
-    RemoveAllocation,
-    RemoveName,
-    RemovePool,
-    RemoveProvisioned,
-    RemoveScope,
-    ReplacePool,
-    ReplaceScope,
-    ReplaceTenant,
-    SetLease,
-    TakeCooling,
-    TakeFree,
-    TakePending,
-    TakeSticky,
     TouchPool,
     TouchScope,
     UniteAllocation,
-    UseApproval,
 )
 from ipam.domain.cidr import WIDTHS, Cidr
 from ipam.domain.orphan import Round
@@ -65,33 +35,18 @@ from ipam.domain.owner import OwnerRecord
 from ipam.domain.plan import Plan
 from ipam.domain.pool import Pool, ProvisionedCidr, Scope
 from ipam.domain.tenant import Tenant
-from ipam.services.ports import Conflict, Refusal
+from ipam.services.ports.store import Conflict, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ipam.adapters.dynamodb.items import Item
+    from ipam.adapters.dynamodb.attributes import Item
     from ipam.domain.change import Change, Operation
     from ipam.domain.cidr import Family
     from ipam.domain.owner import OwnerKey
 
 READ_UNIT = 4096
 WRITE_UNIT = 1024
-
-REMOVALS = (
-    TakeFree,
-    TakeCooling,
-    TakeSticky,
-    TakePending,
-    RemoveAllocation,
-    EndLease,
-    UseApproval,
-    RemoveScope,
-    RemovePool,
-    RemoveName,
-    RemoveProvisioned,
-)
-"""Operations that leave nothing where they were."""
 
 
 @dataclass
@@ -104,7 +59,7 @@ class Consumed:
 
 
 class MemoryStore:
-    """`ipam.services.ports.Store` in a dictionary a partition."""
+    """`ipam.services.ports.store.Store` in a dictionary a partition."""
 
     def __init__(self) -> None:
         """Start with nothing stored."""
@@ -255,7 +210,7 @@ class MemoryStore:
         """See the port."""
         with self._lock:
             self.consumed.requests += 1
-            writes = [(operation, _key(operation), _record(operation)) for operation in change.operations]
+            writes = [(operation, key_of(operation), record_of(operation)) for operation in change.operations]
             self.consumed.write_units += sum(self._write_units(key, record) for _, key, record in writes)
             if len({key for _, key, _ in writes}) != len(writes):
                 message = "a transaction cannot have two operations on one item"
@@ -263,7 +218,7 @@ class MemoryStore:
             refusals = [
                 Refusal(operation, self._find(key) if isinstance(operation, PutOwner) else None)
                 for operation, key, _ in writes
-                if not self._holds(operation, key)
+                if not holds(operation, self._find(key))
             ]
             if refusals:
                 raise Conflict(tuple(refusals))
@@ -316,50 +271,6 @@ class MemoryStore:
         found = self._find(keys.quota(account, pool_id))
         return ChangeQuota(account, pool_id, 0, 0) if found is None else found
 
-    def _holds(self, operation: Operation, key: keys.Key) -> bool:  # noqa: C901, PLR0911, PLR0912 - one a kind
-        """Judge the condition of an operation."""
-        current = self._find(key)
-        match operation:
-            case TakeFree() | TakeSticky() | TakePending() | TouchScope() | TouchPool():
-                return current is not None
-            case TakeCooling(block):
-                return _is(current, block.allocation_id)
-            case RemoveAllocation() | DivideAllocation():
-                return _is(current, operation.allocation_id) and not current.divided_by
-            case UniteAllocation():
-                return _is(current, operation.allocation_id) and current.divided_by == operation.divided_by
-            case DescribeAllocation() | MarkOrphan():
-                return _is(current, operation.allocation_id)
-            case RemoveProvisioned(block):
-                return _is(current, block.allocation_id)
-            case PassAllocation(_, previous_id):
-                return _is(current, previous_id) and not current.divided_by
-            case SetLease(lease, replaces):
-                is_ours = _is(current, replaces or lease.allocation_id)
-                return is_ours or (current is None and not replaces)
-            case EndLease(_, _, allocation_id, until):
-                return _is(current, allocation_id) and until in {None, current.until}
-            case DecideApproval():
-                return current is not None and current.decision == "waiting"
-            case CloseApproval(approval):
-                return current is not None and current.decision == approval.decision
-            case UseApproval():
-                return current is not None and current.decision == "approved"
-            case RemoveName(_, holder_id):
-                return current is not None and current == holder_id
-            case ReplaceScope(part) | ReplacePool(part) | ReplaceTenant(part) | RemoveScope(part):
-                return current is not None and current.version == part.version
-            case RemovePool(_, version):
-                return current is not None and current.version == version
-            case PutOwner(record) | PutRound(record):
-                return (0 if current is None else current.version) == record.version
-            case ChangeQuota(_, _, allocations, units, max_allocations, max_units):
-                held = current or ChangeQuota("", "", 0, 0)
-                within = max_allocations is None or held.allocations + allocations <= max_allocations
-                return within and (max_units is None or held.units + units <= max_units)
-            case _:
-                return current is None
-
     def _apply(self, operation: Operation, key: keys.Key, record: Any) -> None:
         """Carry out an operation whose condition holds."""
         match operation:
@@ -393,106 +304,27 @@ class MemoryStore:
         return 2 * max(1, math.ceil(max(sizes, default=0) / WRITE_UNIT))
 
 
-def _is(record: Any, allocation_id: str) -> bool:
-    """Whether a record is there, and of that allocation."""
-    return record is not None and record.allocation_id == allocation_id
-
-
-def _key(operation: Operation) -> keys.Key:  # noqa: C901, PLR0911, PLR0912 - one a kind
-    """Tell which item an operation is about."""
-    match operation:
-        case TakeFree(pool_id, cidr) | PutFree(pool_id, cidr):
-            return keys.free(pool_id, cidr)
-        case PutAllocation(allocation) | PassAllocation(allocation):
-            return keys.allocation(allocation.pool_id, allocation.cidr)
-        case RemoveAllocation() | DescribeAllocation() | DivideAllocation() | UniteAllocation() | MarkOrphan():
-            return keys.allocation(operation.pool_id, operation.cidr)
-        case PutRound():
-            return keys.orphans_round()
-        case SetLease(lease):
-            return keys.lease(lease.pool_id, lease.cidr)
-        case EndLease(pool_id, cidr):
-            return keys.lease(pool_id, cidr)
-        case PutApproval(approval) | DecideApproval(approval) | CloseApproval(approval):
-            return keys.approval(approval.approval_id)
-        case UseApproval(approval_id):
-            return keys.approval(approval_id)
-        case PutPending(order):
-            return keys.order(order.pool_id, order.token)
-        case TakePending(pool_id, token):
-            return keys.order(pool_id, token)
-        case PutCooling(block) | TakeCooling(block):
-            return keys.cooling(block.pool_id, block.cidr, block.until)
-        case PutSticky(holder, block) | TakeSticky(holder, block):
-            return keys.sticky(block.pool_id, holder, block.cidr, block.until)
-        case PutOwner(record):
-            return keys.owner(record.owner)
-        case PutAudit(record):
-            return keys.audit(record.subject, record.cidr, record.at, record.serial)
-        case ChangeQuota(account, pool_id):
-            return keys.quota(account, pool_id)
-        case PutScope(scope) | ReplaceScope(scope) | RemoveScope(scope):
-            return keys.scope(scope.scope_id)
-        case TouchScope(scope_id):
-            return keys.scope(scope_id)
-        case PutPool(pool) | ReplacePool(pool):
-            return keys.pool(pool.pool_id)
-        case TouchPool(pool_id) | RemovePool(pool_id):
-            return keys.pool(pool_id)
-        case PutTenant(tenant) | ReplaceTenant(tenant):
-            return keys.tenant(tenant.account)
-        case PutName(name) | RemoveName(name):
-            return keys.name(name)
-        case PutProvisioned(block) | RemoveProvisioned(block):
-            return keys.provisioned(block.pool_id, block.cidr)
-
-
-def _record(operation: Operation) -> Any:  # noqa: PLR0911 - one a kind
-    """Give the record that an operation stores; None if it stores none."""
-    match operation:
-        case PutFree(_, cidr):
-            return cidr
-        case PutOwner(record):
-            return record.stored()
-        case PutAllocation(record) | PassAllocation(record) | PutAudit(record) | PutScope(record) | PutPool(record):
-            return record
-        case PutCooling(block) | PutProvisioned(block) | PutSticky(_, block):
-            return block
-        case PutName(_, holder_id):
-            return holder_id
-        case PutApproval(record) | DecideApproval(record) | CloseApproval(record):
-            return record
-        case SetLease(record) | PutPending(record):
-            return record
-        case PutTenant(record):
-            return record
-        case ReplaceScope(part) | ReplacePool(part) | ReplaceTenant(part) | PutRound(part):
-            return replace(part, version=part.version + 1)
-        case _:
-            return None
-
-
 _TO_ITEM: dict[type, Callable[[Any], Item]] = {
-    Allocation: items.from_allocation,
-    Approval: items.from_approval,
-    Attempt: items.from_attempt,
-    Lease: items.from_lease,
-    PendingOrder: items.from_order,
-    AuditRecord: items.from_audit,
-    CoolingBlock: items.from_cooling,
-    OwnerRecord: lambda record: items.from_owner(record, None),
-    Pool: items.from_pool,
-    ProvisionedCidr: items.from_provisioned,
-    Round: items.from_round,
-    Scope: items.from_scope,
-    Tenant: items.from_tenant,
+    Allocation: block_items.from_allocation,
+    Approval: request_items.from_approval,
+    Attempt: request_items.from_attempt,
+    Lease: block_items.from_lease,
+    PendingOrder: request_items.from_order,
+    AuditRecord: request_items.from_audit,
+    CoolingBlock: block_items.from_cooling,
+    OwnerRecord: lambda record: request_items.from_owner(record, None),
+    Pool: plan_items.from_pool,
+    ProvisionedCidr: plan_items.from_provisioned,
+    Round: block_items.from_round,
+    Scope: plan_items.from_scope,
+    Tenant: plan_items.from_tenant,
 }
 
 
 def _size(record: Any, partition: str) -> int:
     """Bytes of the item that the table would hold for a record."""
     if isinstance(record, Cidr):
-        return items.size(items.from_free(partition.removeprefix("FREE#"), record))
+        return attributes.size(block_items.from_free(partition.removeprefix("FREE#"), record))
     if type(record) in _TO_ITEM:
-        return items.size(_TO_ITEM[type(record)](record))
+        return attributes.size(_TO_ITEM[type(record)](record))
     return len(partition) + 100

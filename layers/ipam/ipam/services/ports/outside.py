@@ -1,168 +1,21 @@
-"""What the services need from outside, as narrow as they use it."""
+"""The world outside: what a deployment has around it, Amazon VPC IPAM, and the stacks and networks of member accounts.
+
+Each port but the keys' has a stand-in here for a process that was given no way there.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from ipam.domain.errors import ServiceUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ipam.domain.allocation import Allocation, Approval, AuditRecord, CoolingBlock, Lease, PendingOrder
-    from ipam.domain.attempt import Attempt
-    from ipam.domain.change import Change, ChangeQuota, Operation
-    from ipam.domain.cidr import Cidr, Family
+    from ipam.domain.cidr import Cidr
     from ipam.domain.network import Network
-    from ipam.domain.orphan import Round
-    from ipam.domain.owner import OwnerKey, OwnerRecord
-    from ipam.domain.plan import Plan
     from ipam.domain.stack import StackId
-    from ipam.services.memory import Memory
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why one operation of a change was refused.
-
-    Attributes:
-        operation: the one whose condition did not hold.
-        current: for `PutOwner`, the record that is stored instead; None for others.
-        busy: its condition was not even tried, because another transaction held the item.
-    """
-
-    operation: Operation
-    current: OwnerRecord | None = None
-    busy: bool = False
-
-
-class Conflict(Exception):  # noqa: N818 - the other writer is no error; it is what a service expects and handles
-    """A change did not happen, because something was not as it was believed to be."""
-
-    def __init__(self, refusals: tuple[Refusal, ...]) -> None:
-        """Keep the refusals, in the order of the operations."""
-        super().__init__(f"{len(refusals)} refused")
-        self.refusals = refusals
-
-
-class Store(Protocol):
-    """Where the truth is kept. Reads are consistent unless they say otherwise.
-
-    Any method may raise StoreUnavailableError.
-    """
-
-    def plan(self) -> Plan:
-        """Read all scopes, pools and provisioned CIDRs."""
-        ...
-
-    def free_blocks(self, pool_id: str, family: Family, length: int, limit: int) -> list[Cidr]:
-        """Read the free blocks that can hold a netmask length, best fit first: smallest, then lowest address."""
-        ...
-
-    def largest_free(self, pool_id: str, family: Family) -> Cidr | None:
-        """Read the largest free block."""
-        ...
-
-    def free_among(self, pool_id: str, blocks: Sequence[Cidr]) -> set[Cidr]:
-        """Tell which of these exact blocks are free."""
-        ...
-
-    def all_free(self, pool_id: str, family: Family) -> Iterator[Cidr]:
-        """Read every free block, smallest first; pages are fetched as they are needed."""
-        ...
-
-    def cooling(self, pool_id: str, limit: int, until: int | None = None) -> list[CoolingBlock]:
-        """Read cooling blocks, the next to become free first; with `until`, those due by then only."""
-        ...
-
-    def sticky(self, pool_id: str, holder: str, after: int, limit: int) -> list[CoolingBlock]:
-        """Read what a holder had and what cools beyond a time, the last to become free first."""
-        ...
-
-    def allocation(self, pool_id: str, cidr: Cidr) -> Allocation | None:
-        """Read the allocation of exactly this block."""
-        ...
-
-    def allocations(self, pool_id: str, within: Cidr | None = None) -> Iterator[Allocation]:
-        """Read the allocations, all or those inside a block, in address order; pages are fetched as they are needed."""
-        ...
-
-    def allocations_beyond(self, pool_id: str, after: Cidr) -> Iterator[Allocation]:
-        """Read the allocations that come after a block, in address order; pages are fetched as they are needed."""
-        ...
-
-    def orphans_round(self) -> Round:
-        """Read how far the search for orphans is; version 0 if there never was one."""
-        ...
-
-    def lease(self, pool_id: str, cidr: Cidr) -> Lease | None:
-        """Read the lease of exactly this block."""
-        ...
-
-    def leases(self, pool_id: str) -> Iterator[Lease]:
-        """Read the leases of a pool in address order; pages are fetched as they are needed."""
-        ...
-
-    def approval(self, approval_id: str) -> Approval | None:
-        """Read an approval, whatever was decided."""
-        ...
-
-    def approvals(self) -> list[Approval]:
-        """Read all approvals that are not used or forgotten yet."""
-        ...
-
-    def orders(self, pool_id: str) -> list[PendingOrder]:
-        """Read the orders of a pool that are on their way to Amazon VPC IPAM."""
-        ...
-
-    def owner(self, key: OwnerKey) -> OwnerRecord:
-        """Read an owner's record; version 0 if there is none."""
-        ...
-
-    def owner_hint(self, key: OwnerKey) -> OwnerRecord:
-        """Read an owner's record, possibly a moment old, at half the price."""
-        ...
-
-    def owners(self, party: str) -> list[OwnerRecord]:
-        """Read all records of a stack, or of a pool as the holder of what is provisioned to it."""
-        ...
-
-    def owners_hint(self, party: str) -> list[OwnerRecord]:
-        """Read the same, possibly a moment old, at half the price."""
-        ...
-
-    def quota(self, account: str, pool_id: str) -> ChangeQuota:
-        """Read what an account holds of a pool."""
-        ...
-
-    def quotas(self, account: str) -> list[ChangeQuota]:
-        """Read what an account holds, of each pool that it ever held something of."""
-        ...
-
-    def audit(self, subject: str, cidr: Cidr | None = None) -> Iterator[AuditRecord]:
-        """Read the audit records of a pool, a scope or a stack, or of one block there, by block and then by time."""
-        ...
-
-    def attempts(self, day: int, account: str | None = None) -> Iterator[Attempt]:
-        """Read the attempts of a day that are kept, of all accounts or one; pages are fetched as they are needed."""
-        ...
-
-    def count_attempt(self, attempt: Attempt) -> int:
-        """Count an attempt of its account on its day, and tell how many there were with it."""
-        ...
-
-    def keep_attempt(self, attempt: Attempt) -> None:
-        """Keep an attempt in its place, unless a later one has that."""
-        ...
-
-    def commit(self, change: Change) -> None:
-        """Carry out a change, wholly or not at all.
-
-        Raises:
-            Conflict: a condition did not hold; nothing was changed.
-        """
-        ...
 
 
 class Organization(Protocol):
@@ -185,6 +38,14 @@ class NoOrganization:
         """See the port."""
         service, code = "AWS Organizations", "not configured"
         raise ServiceUnavailableError(service, code)
+
+
+class Secrets(Protocol):
+    """The master keys that authorisation keys are derived from."""
+
+    def master_keys(self, *, fresh: bool = False) -> Iterable[bytes]:
+        """The current key and, after a rotation, the previous one; `fresh` asks past what is remembered."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +95,15 @@ class Redelivery(Protocol):
             ServiceUnavailableError: it was not taken.
         """
         ...
+
+
+class NoRedelivery:
+    """For a process that was given no way back."""
+
+    def redeliver(self, event: str) -> None:  # noqa: ARG002 - it is the port's
+        """See the port."""
+        service, code = "AWS Lambda", "not configured"
+        raise ServiceUnavailableError(service, code)
 
 
 class RegionAliases(Protocol):
@@ -288,15 +158,6 @@ class NoAliases:
     """For a process that was given no ways to make."""
 
     def regions(self) -> Sequence[RegionAliases]:
-        """See the port."""
-        service, code = "AWS Lambda", "not configured"
-        raise ServiceUnavailableError(service, code)
-
-
-class NoRedelivery:
-    """For a process that was given no way back."""
-
-    def redeliver(self, event: str) -> None:  # noqa: ARG002 - it is the port's
         """See the port."""
         service, code = "AWS Lambda", "not configured"
         raise ServiceUnavailableError(service, code)
@@ -457,74 +318,3 @@ class NoNetworks:
         """See the port."""
         why, self._unasked = self._unasked, ""
         return why
-
-
-class Clock(Protocol):
-    """Time, in milliseconds of the epoch."""
-
-    def now(self) -> int:
-        """Tell the time."""
-        ...
-
-    def sleep(self, milliseconds: int) -> None:
-        """Wait."""
-        ...
-
-
-class Chance(Protocol):
-    """Randomness."""
-
-    def hex_digits(self, count: int) -> str:
-        """Digits for an id that nobody can guess."""
-        ...
-
-    def below(self, limit: int) -> int:
-        """A number from 0 to one below the limit."""
-        ...
-
-
-class Deadline(Protocol):
-    """How long a request may still take."""
-
-    def ensure(self) -> None:
-        """Go on only while a change can be committed and answered in time.
-
-        Raises:
-            OutOfTimeError: it cannot.
-        """
-        ...
-
-
-class NoDeadline:
-    """For work that nobody waits for."""
-
-    def ensure(self) -> None:
-        """Go on."""
-
-
-NO_DEADLINE: Final = NoDeadline()
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """The collaborators that every service is given."""
-
-    store: Store
-    clock: Clock
-    chance: Chance
-    memory: Memory
-    organization: Organization = field(default_factory=NoOrganization)
-    happenings: Happenings = field(default_factory=NoHappenings)
-    redelivery: Redelivery = field(default_factory=NoRedelivery)
-    vpc_ipam: VpcIpam = field(default_factory=NoVpcIpam)
-    aliases: Aliases = field(default_factory=NoAliases)
-    stacks: Stacks = field(default_factory=NoStacks)
-    networks: Networks = field(default_factory=NoNetworks)
-
-
-class Secrets(Protocol):
-    """The master keys that authorisation keys are derived from."""
-
-    def master_keys(self, *, fresh: bool = False) -> Iterable[bytes]:
-        """The current key and, after a rotation, the previous one; `fresh` asks past what is remembered."""
-        ...
