@@ -144,7 +144,8 @@ def _find_launch_role(session: boto3.Session, portfolio: Path, wish: Wish) -> No
         PublishError: it is not. Of what this caller may not look at nothing is said.
     """
     default = _LAUNCH_ROLE.search(portfolio.read_text())
-    name = wish.parameters.get("LaunchRoleName") or (default and default[1])
+    kept = (_deployed(session.client("cloudformation")) or {}).get("LaunchRoleName")
+    name = wish.parameters.get("LaunchRoleName") or kept or (default and default[1])
     if name is None:
         return
     iam = session.client("iam")

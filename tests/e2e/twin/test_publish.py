@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -133,6 +134,15 @@ def test_without_the_launch_role_nothing_is_begun(twin: Twin) -> None:
         publish(session, Wish({"LaunchRoleName": "another"}), seconds=0.05)
     assert session.client("s3").list_buckets()["Buckets"] == []
     assert session.client("cloudformation").describe_stacks()["Stacks"] == []
+
+
+def test_a_launch_role_of_another_name_is_said_once(twin: Twin) -> None:
+    """The stack keeps it, and publishing again looks for that one."""
+    session = twin.session("777777777777")
+    nobody = {"Version": "2012-10-17", "Statement": []}
+    session.client("iam").create_role(RoleName="launcher", AssumeRolePolicyDocument=json.dumps(nobody))
+    assert publish(session, Wish({"LaunchRoleName": "launcher"}), seconds=0.05).changed
+    assert not publish(session, seconds=0.05).changed
 
 
 @pytest.mark.usefixtures("launch_role")

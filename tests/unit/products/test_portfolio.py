@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from ministack.services.cloudformation import language_extensions
 
 from tests.templates import Template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NETWORK_TEAM: Final = {
     "CorporateNetworkVpc": "corporate-network-vpc",
@@ -88,3 +91,36 @@ def test_tags_and_shares_are_named_after_their_values() -> None:
     assert {name: before[name] for name in before.keys() & after.keys()} == {
         name: after[name] for name in before.keys() & after.keys()
     }
+
+
+def lists_in_rules() -> set[str]:
+    """Name the parameters whose elements become part of the rules' JSON."""
+    limits = (each for each in resources().values() if each["Type"] == "AWS::ServiceCatalog::LaunchTemplateConstraint")
+    variables = [value for each in limits for value in each["Properties"]["Rules"]["Fn::Sub"][1].values()]
+    return {value["Fn::Join"][1]["Ref"] for value in variables if "Fn::Join" in value}
+
+
+def taken(name: str, elements: Iterable[str]) -> list[str]:
+    """Tell which elements a list may have: its pattern has to match each, and all of it."""
+    pattern = re.compile(Template.named("portfolio").parameters[name]["AllowedPattern"])
+    return [element for element in elements if pattern.fullmatch(element)]
+
+
+@pytest.mark.parametrize("name", sorted(lists_in_rules()))
+def test_no_element_of_a_list_can_end_its_string(name: str) -> None:
+    """What is spliced into a rule stays one of its strings: nothing that JSON or Fn::Sub reads is taken."""
+    parameter = Template.named("portfolio").parameters[name]
+    elements = parameter["Default"].split(",")
+    marks = ('"', "\\", "]", "}", "${Size}", " ", "\n", "\u0000")
+    marked = [text for each in ("", *elements) for mark in marks for text in (each + mark, mark + each)]
+    assert parameter["ConstraintDescription"]
+    assert taken(name, elements) == elements and taken(name, ["", *marked]) == []
+
+
+def test_lists_take_what_they_are_of() -> None:
+    """Sizes are netmask lengths that some product may have; Regions are those of every partition."""
+    assert lists_in_rules() == {"EveryoneMasks", "NetworkTeamMasks", "Regions", "CostCentres", "Owners"}
+    for name in ("EveryoneMasks", "NetworkTeamMasks"):
+        assert taken(name, [*map(str, range(100)), "08", "none"]) == [str(length) for length in range(8, 33)]
+    regions = ["ap-southeast-2", "us-gov-west-1", "cn-north-1", "eusc-de-east-1"]
+    assert taken("Regions", regions) == regions

@@ -192,8 +192,11 @@ def release_never_accepted(ports: Ports, request: ReleaseRequest, grant: Grant, 
 
     So nothing was made of it, and no account is asked: a refusal here would keep a rollback from its end.
     """
-    record, at = ports.store.owner(request.owner), request.requested
-    may_end = lambda now: now.ends_with(at) and not now.acknowledged  # noqa: E731
+
+    def may_end(now: Grant) -> bool:
+        return now.ends_with(request.requested) and not now.acknowledged
+
+    record = ports.store.owner(request.owner)
     return _give_back(ports, request, record, grant, deadline, may_end=may_end)
 
 

@@ -67,7 +67,10 @@ class GetCnCidr:
 
     def delete(self, request: Request) -> Answer:
         """Release what CloudFormation names by our id; with any other id, only what it never learned of."""
-        asked = lambda: order(request.properties, request.region).ask  # noqa: E731
+
+        def asked() -> Ask:
+            return order(request.properties, request.region).ask
+
         return end_allocation(self._ports, request, self._account, self._deadline, asked)
 
     def failed_id(self, request: Request) -> str:
