@@ -236,8 +236,11 @@ def test_what_the_environment_says_is_live_at_once(template: dict[str, Any]) -> 
     """
     region, given = SHAPES["elsewhere"]
     others = {
-        "HomeRegion": "eu-west-1", "HomeTableName": "another-table", "HomeMasterKeySecretArn": f"{SECRET}-another",
-        "DiscoveryRoleName": "another", "OrganizationsRoleArn": "arn:aws:iam::123456789012:role/another",
+        "HomeRegion": "eu-west-1",
+        "HomeTableName": "another-table",
+        "HomeMasterKeySecretArn": f"{SECRET}-another",
+        "DiscoveryRoleName": "another",
+        "OrganizationsRoleArn": "arn:aws:iam::123456789012:role/another",
         "ResponseEndpoint": "https://another",
     }
 

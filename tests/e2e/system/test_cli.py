@@ -90,7 +90,10 @@ def test_a_plan_made_by_commands_serves_a_stack(twin: Twin, ipam: CommandLine, l
     told = [each["event"] for each in read(ipam, "history", POOL, cidr)]
     assert told == ["allocated", "released"]
     assert ipam("doctor").endswith("sound")
-    assert read(ipam, "doctor", "--quick") == []
+    # Blocks of the twin's own pools, which other tests have used, may wait for upkeep to join them: that is a hint.
+    assert [
+        each for each in read(ipam, "doctor", "--quick") if each["severity"] != "hint" or each["pool"] == POOL
+    ] == []
 
 
 def test_the_plan_is_listed(ipam: CommandLine, laboratory: str) -> None:
