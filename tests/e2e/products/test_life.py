@@ -41,9 +41,9 @@ def ended() -> Iterator[list[Stack]]:
             stack.delete()
 
 
-def in_two_days(catalogue: Catalogue) -> Ports:
-    """Give the services of a process that may ask stacks, when what was ordered just now is no longer young."""
-    clock = FixedClock(SystemClock().now() + 2 * YOUNG)
+def in_days(catalogue: Catalogue, days: int) -> Ports:
+    """Give the services of a process that may ask stacks, some days later: each has one search for orphans."""
+    clock = FixedClock(SystemClock().now() + days * YOUNG)
 
     def connect(role: str, region: str) -> Any:
         return catalogue.twin.session(role.split(":")[4], region).client("cloudformation")
@@ -228,9 +228,17 @@ def test_what_is_left_in_a_vpc_keeps_its_address(catalogue: Catalogue) -> None:
     other.start_create(PRODUCTS / "private-vpc.yaml", catalogue.parameters(MEMBER_ACCOUNT, PoolName="narrow"))
     with pytest.raises(StackError, match="no free /22"):
         other.wait_created()
+    assert seek_orphans(in_days(catalogue, 2), NO_DEADLINE).found == 1
+    (shown,) = json.loads(asking(catalogue, "orphans", "--output", "json").stdout)
+    found = (shown["allocation_id"], shown["why"], shown["used_by"])
+    assert found == (outputs["AllocationId"], "deletion-stuck", outputs["VpcId"])
+    refused = asking(catalogue, "orphans", "release", "--all", "--yes", "--in-use")
+    assert refused.returncode == 1 and "when it is deleted again" in refused.stderr
+    assert catalogue.held()[outputs["AllocationId"]] == outputs["Cidr"]
     ec2.delete_network_interface(NetworkInterfaceId=interface)
     stack.delete()
     assert outputs["AllocationId"] not in catalogue.held()
+    assert json.loads(asking(catalogue, "orphans", "--output", "json").stdout) == []
 
 
 def test_what_an_update_leaves_behind_keeps_its_address(catalogue: Catalogue) -> None:
@@ -246,7 +254,7 @@ def test_what_an_update_leaves_behind_keeps_its_address(catalogue: Catalogue) ->
     held = catalogue.held()
     assert (held[before["AllocationId"]], held[after["AllocationId"]]) == (before["Cidr"], after["Cidr"])
     assert before["VpcId"] in {vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"]}
-    ports = in_two_days(catalogue)
+    ports = in_days(catalogue, 4)
     assert seek_orphans(ports, NO_DEADLINE).found == 1
     (orphan,) = json.loads(asking(catalogue, "orphans", "--output", "json").stdout)
     found = (orphan["allocation_id"], orphan["why"], orphan["used_by"])

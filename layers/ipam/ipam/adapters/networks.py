@@ -66,6 +66,7 @@ class MemberNetworks:
         """See the port."""
         found: list[Network] = []
         try:
+            # What came before an error stays in the list.
             found.extend(_Account(self._clients.of(stack), stack.account).networks(cidr))
         except _TooManyError:
             self._unasked = TOO_MANY
